@@ -1,0 +1,208 @@
+import type { OutgoingRecord } from './record.ts'
+
+/** A partition of a topic. */
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** A transaction that was aborted, as a fetch response names it under read_committed. */
+export interface AbortedTransaction {
+  readonly producerId: bigint
+  readonly firstOffset: number
+}
+
+/**
+ * What one fetch brought of one partition: whole record batches, still in Kafka's format (magic 2), possibly compressed, possibly with
+ * records before the asked offset, control batches and aborted batches. `RecordCursor` (core/record-cursor.ts) reads it.
+ * The receiver owns `bytes` until it polls again.
+ */
+export interface FetchedBatches extends TopicPartition {
+  /** The offset that was asked for: records before it are to be skipped. */
+  readonly fetchOffset: number
+  readonly bytes: Buffer
+  readonly highWatermark: number
+  /** Records from here on belong to open transactions; equals `highWatermark` when there are none. */
+  readonly lastStableOffset: number
+  readonly abortedTransactions: readonly AbortedTransaction[]
+}
+
+/**
+ * Reads assigned partitions as raw record batches. One owner, no concurrency: never call `poll` while a poll is pending.
+ */
+export interface Fetcher {
+  /** Replaces the partitions to read and the offsets to read from. Takes effect at the next poll. */
+  assign(positions: readonly (TopicPartition & { readonly offset: number })[]): void
+  /** Adds one partition, or moves it to another offset. */
+  seek(position: TopicPartition & { readonly offset: number }): void
+  /** Stops reading these partitions; what was prefetched of them is dropped. */
+  remove(partitions: readonly TopicPartition[]): void
+  /** Keeps the partition assigned, but asks nothing of it until `resume`: this is the back pressure. */
+  pause(partition: TopicPartition): void
+  resume(partition: TopicPartition): void
+  /**
+   * Waits at most `maxWaitMs` for data and returns what came, per partition in offset order; empty when nothing came.
+   * Positions move on by themselves, past control batches too: `position` tells.
+   * Throws `OFFSET_OUT_OF_RANGE` (with topic, partition and offset), `BROKER_UNAVAILABLE` after its retries, `TOPIC_MISSING`.
+   */
+  poll(maxWaitMs: number): Promise<readonly FetchedBatches[]>
+  /** The next offset to be returned by `poll` for this partition; undefined when it is not assigned. */
+  position(partition: TopicPartition): number | undefined
+  /** Ends a pending poll with an empty result; idempotent. */
+  close(): Promise<void>
+}
+
+/** A committed offset with the text that was committed beside it. */
+export interface CommittedOffset {
+  /** The next offset to read. */
+  readonly offset: number
+  /** At most 4,096 bytes (the broker's `offset.metadata.max.bytes`); '' when there is none. */
+  readonly metadata: string
+}
+
+/** Who we are in the group, for fencing (KIP-447). */
+export interface GroupMetadata {
+  readonly groupId: string
+  readonly generationId: number
+  readonly memberId: string
+  readonly groupInstanceId: string | null
+}
+
+/** What a group tells its member. Handlers are awaited before the rebalance goes on, up to the rebalance timeout. */
+export interface GroupListener {
+  /** Partitions that are ours from now on (all of them under the eager protocol). */
+  onAssigned(partitions: readonly TopicPartition[]): Promise<void>
+  /** Partitions to be given up: still ours, commit now. */
+  onRevoked(partitions: readonly TopicPartition[]): Promise<void>
+  /** Partitions that were taken away: not ours any more, nothing may be committed. */
+  onLost(partitions: readonly TopicPartition[]): Promise<void>
+}
+
+/** Membership in a consumer group (classic protocol), without fetching. */
+export interface GroupMember {
+  /** Joins and keeps heartbeating. Resolves after the first assignment was handled by the listener. */
+  join(topics: readonly string[], listener: GroupListener): Promise<void>
+  /** Undefined before the first join. */
+  metadata(): GroupMetadata | undefined
+  /** Committed offsets; partitions without one are absent. Waits while transactions on them are pending. */
+  committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>>
+  /** Commits outside a transaction. Throws `REBALANCED` when this member or generation is no longer the group's. */
+  commit(offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void>
+  /** The first fatal error (heartbeat lost for good, fenced instance id); resolves never otherwise. */
+  readonly failed: Promise<Error>
+  /** Leaves the group (unless a static member) and closes connections; idempotent. */
+  close(): Promise<void>
+}
+
+/** The key that `committed` uses. */
+export function partitionKey(of: TopicPartition): string {
+  return `${of.topic}-${of.partition}`
+}
+
+/** Where a batch of records landed in one partition. */
+export interface ProducedBatch extends TopicPartition {
+  readonly baseOffset: number
+  readonly count: number
+}
+
+/** An idempotent producer, acks=all. */
+export interface Producer {
+  /**
+   * Sends records; those of one partition keep their order, also across calls. Resolves when all are acknowledged by all in-sync replicas.
+   * Throws `RECORD_TOO_LARGE`, `BROKER_UNAVAILABLE` (nothing is known to be written; the records may still appear once), `TOPIC_MISSING`.
+   */
+  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
+  /** Waits for what is in flight, then closes; idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * A transactional producer (exactly-once v2). One transaction at a time; a transaction begins by itself with the first send.
+ * After `FENCED` or `OUTCOME_UNKNOWN`, and after any timeout, the instance refuses everything but `close`: open another one, which
+ * raises the epoch and so aborts what was open, and read the committed offsets again (Jepsen's torn transactions of Bufstream 0.1.0).
+ */
+export interface TransactionalProducer {
+  /** As `Producer.send`, within the transaction. */
+  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
+  /** Adds consumed offsets to the transaction, with the group's metadata: a member of an older generation is refused with `REBALANCED`. */
+  sendOffsets(group: GroupMetadata, offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void>
+  /** Commits when a transaction is open, else does nothing. Resolved means: committed, for every reader under read_committed. */
+  commit(): Promise<void>
+  /** Aborts when a transaction is open. */
+  abort(): Promise<void>
+  /** Closes without ending an open transaction: the next epoch, or the transaction timeout, aborts it. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What is known of a topic. */
+export interface TopicDescription {
+  readonly name: string
+  readonly partitions: number
+  readonly config: ReadonlyMap<string, string>
+}
+
+/** A topic to be created. */
+export interface NewTopic {
+  readonly name: string
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly config: Readonly<Record<string, string>>
+}
+
+/** Topic administration and offsets. */
+export interface Admin {
+  /** Creates the topics that do not exist; returns the names of those it created, after their metadata is known to the cluster. */
+  createTopics(topics: readonly NewTopic[]): Promise<readonly string[]>
+  /** Topics that exist, by name; missing ones are absent. */
+  describeTopics(names: readonly string[]): Promise<ReadonlyMap<string, TopicDescription>>
+  /** Offsets by `partitionKey`. `earliest`: log start; `latest`: high watermark; `latestCommitted`: last stable offset. */
+  listOffsets(partitions: readonly TopicPartition[], at: 'earliest' | 'latest' | 'latestCommitted'): Promise<ReadonlyMap<string, number>>
+  deleteTopics(names: readonly string[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** Everything the engine, the sinks and the gateway need of Kafka. One implementation talks to Kafka, one is the test double. */
+export interface Broker {
+  openFetcher(options: FetcherOptions): Promise<Fetcher>
+  openGroupMember(options: GroupMemberOptions): Promise<GroupMember>
+  openProducer(options: ProducerOptions): Promise<Producer>
+  openTransactionalProducer(options: TransactionalProducerOptions): Promise<TransactionalProducer>
+  openAdmin(): Promise<Admin>
+}
+
+export interface FetcherOptions {
+  readonly clientId: string
+  /** `committed` (the default): neither open nor aborted transactions are returned to the cursor's user. */
+  readonly isolation?: 'committed' | 'uncommitted'
+  /** Bytes of one partition per fetch. Default 1 MiB. */
+  readonly partitionBytesMax?: number
+  /** Bytes of one fetch response. Default 16 MiB. */
+  readonly fetchBytesMax?: number
+}
+
+export interface GroupMemberOptions {
+  readonly clientId: string
+  readonly groupId: string
+  /** Static membership (KIP-345). */
+  readonly groupInstanceId?: string
+  /** Default 10,000. */
+  readonly sessionTimeoutMs?: number
+  /** Default 60,000. */
+  readonly rebalanceTimeoutMs?: number
+  /** `same-number`: partition p of every topic to the same member, as co-partitioned tasks need it. Default `spread`. */
+  readonly assignment?: 'same-number' | 'spread'
+}
+
+export interface ProducerOptions {
+  readonly clientId: string
+  /** Default `none`. */
+  readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  /** A send that is not acknowledged after this long fails with `BROKER_UNAVAILABLE`. Default 30,000. */
+  readonly deliveryTimeoutMs?: number
+}
+
+export interface TransactionalProducerOptions extends ProducerOptions {
+  readonly transactionalId: string
+  /** The broker aborts a transaction that is open for longer. Default 60,000. */
+  readonly transactionTimeoutMs?: number
+}
