@@ -1,0 +1,18 @@
+import type { Serde } from '../core/serde.ts'
+
+/**
+ * A pure aggregation in three or four steps. `add` and `merge` may change and return the accumulator they are given.
+ * An aggregator with `merge` can be applied before a repartition, once per input partition and commit.
+ */
+export interface Aggregator<V, A, R = A> {
+  readonly name: string
+  /** Part of the store's name: raise it when the accumulator's meaning or bytes change. */
+  readonly version: number
+  init(): A
+  add(accumulator: A, value: V, timestamp: number): A
+  /** Both arguments are given up. merge(add*(init), add*(init)) must equal add* over all values, whatever the order. */
+  merge?(left: A, right: A): A
+  result(accumulator: A): R
+  /** The accumulator's bytes, in stores, changelogs and repartition topics. */
+  readonly serde: Serde<A>
+}

@@ -1,0 +1,75 @@
+/**
+ * Rows of bytes on a medium that survives the process (RocksDB) or does not (memory). One instance per task and store; no concurrency
+ * but reads during a write. Keys order as unsigned bytes.
+ */
+export interface ByteStore {
+  /** Values in the order of `keys`; null where there is no row. The caller owns the buffers. */
+  multiGet(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]>
+  /** Rows with `from <= key < to` in key order, at most `limit`. Page on with the last key and a zero byte behind it. */
+  range(from: Buffer, to: Buffer, limit: number): Promise<readonly Row[]>
+  /** The changelog offset up to which (exclusive) the rows are complete; undefined when nothing was ever written. */
+  changelogOffset(): Promise<number | undefined>
+  /** Writes all changes, in order, and the changelog offset, atomically: after a crash either all are there or none. Resolved means durable against the death of the process. */
+  write(changes: readonly Change[], changelogOffset: number): Promise<void>
+  /** Removes every row and the offset. */
+  wipe(): Promise<void>
+  close(): Promise<void>
+}
+
+/** One row of a store. */
+export interface Row {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+/** A row to be written, or deleted when `value` is null. */
+export interface Change {
+  readonly key: Buffer
+  readonly value: Buffer | null
+}
+
+/** Opens the stores of this process. Owns the state directory and its lock. */
+export interface ByteStoreProvider {
+  /** Throws `STORE_LOCKED` when another process holds the directory, `STORE_FAILED` otherwise. */
+  open(store: string, partition: number): Promise<ByteStore>
+  /** Partitions of `store` that have rows here, from an earlier run. */
+  partitionsOnDisk(store: string): Promise<readonly number[]>
+  close(): Promise<void>
+}
+
+/**
+ * The typed store that processors use. All reads and writes are synchronous and see this task's uncommitted changes; a row must have been
+ * loaded before it is read: a processor names the rows it will read in `Processor.reads`, and the task loads them, many at a time.
+ */
+export interface TaskStore {
+  readonly name: string
+  /** True when `get` may be called for this key: it is cached, changed, or known to be absent. Always true for a memory store. */
+  has(key: Buffer): boolean
+  /** Asks for a row; `load` fetches all that were asked for. */
+  want(key: Buffer): void
+  load(): Promise<void>
+  /** The row, or null. Throws `INVALID_STATE` when it was not loaded: a bug of the processor. */
+  get(key: Buffer): Buffer | null
+  /** Changes a row; kept in memory until the commit. `timestamp` goes to the changelog record. */
+  put(key: Buffer, value: Buffer | null, timestamp: number): void
+  /** Committed rows overlaid with this task's changes, in key order; `to` is exclusive. */
+  range(from: Buffer, to: Buffer): AsyncIterable<Row>
+  /** Deletes without a changelog record: for rows whose time is over, which a restore skips by the same rule. */
+  expire(key: Buffer): void
+  /** Commit, step 1: the changes since the last commit, one per key, as changelog records' content; null when nothing changed. */
+  drain(): readonly ChangelogEntry[]
+  /** Commit, step 4: writes what `drain` gave, and the expired rows, with the changelog offset, in one batch. */
+  commit(changelogOffset: number): Promise<void>
+  /** Forgets the changes since the last commit. */
+  rollback(): void
+  /** The bound for dirty rows was reached: the thread should commit now. */
+  readonly full: boolean
+  close(): Promise<void>
+}
+
+/** One record for the changelog: the key as Kafka Streams writes it, the plain value, the record's time. */
+export interface ChangelogEntry {
+  readonly key: Buffer
+  readonly value: Buffer | null
+  readonly timestamp: number
+}
