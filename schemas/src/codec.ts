@@ -72,11 +72,17 @@ export function createCodec<N extends SchemaName>(name: N, schemaId: number): Re
     },
     decode(bytes) {
       if (bytes.length < frameBytes || bytes[0] !== 0) {
-        throw new SchemaError('NOT_FRAMED', `A record of schema "${name}" must start with 0x00 and a schema id; got ${bytes.length} bytes`)
+        throw new SchemaError(
+          'NOT_FRAMED',
+          `A record of schema "${name}" must start with 0x00 and a schema id; got ${bytes.length} bytes`,
+        )
       }
       const id = bytes.readInt32BE(1)
       const resolver = resolvers.get(id)
-      if (resolver === undefined) throw new SchemaError('UNKNOWN_SCHEMA', `Schema id ${id} is not known yet to the codec of "${name}"`, { schemaId: id })
+      if (resolver === undefined)
+        throw new SchemaError('UNKNOWN_SCHEMA', `Schema id ${id} is not known yet to the codec of "${name}"`, {
+          schemaId: id,
+        })
       try {
         return type.fromBuffer(bytes.subarray(frameBytes), resolver ?? undefined)
       } catch (cause) {

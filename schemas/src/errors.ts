@@ -1,5 +1,13 @@
 /** Why something of this package failed. `retryable` follows from the code. */
-export const schemaErrorCodes = ['NOT_FRAMED', 'UNKNOWN_SCHEMA', 'UNDECODABLE', 'NOT_ENCODABLE', 'REGISTRY_UNAVAILABLE', 'NOT_REGISTERED', 'INCOMPATIBLE'] as const
+export const schemaErrorCodes = [
+  'NOT_FRAMED',
+  'UNKNOWN_SCHEMA',
+  'UNDECODABLE',
+  'NOT_ENCODABLE',
+  'REGISTRY_UNAVAILABLE',
+  'NOT_REGISTERED',
+  'INCOMPATIBLE',
+] as const
 export type SchemaErrorCode = (typeof schemaErrorCodes)[number]
 
 /** An error of `@millrace/schemas`: the message starts with `[CODE]`, the cause is kept. */

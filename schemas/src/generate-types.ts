@@ -26,7 +26,10 @@ const primitives: Readonly<Record<string, string>> = {
 
 function typeOf(type: unknown): string {
   if (typeof type === 'string' && primitives[type] !== undefined) return primitives[type]
-  if (Array.isArray(type)) return [...type.filter((branch) => branch !== 'null'), ...type.filter((branch) => branch === 'null')].map(typeOf).join(' | ')
+  if (Array.isArray(type))
+    return [...type.filter((branch) => branch !== 'null'), ...type.filter((branch) => branch === 'null')]
+      .map(typeOf)
+      .join(' | ')
   if (typeof type === 'object' && type !== null && 'type' in type) return typeOf(type.type)
   throw new Error(`No TypeScript type for the Avro type ${JSON.stringify(type)}`)
 }

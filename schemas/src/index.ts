@@ -1,6 +1,16 @@
 // Schemas and their types.
-export { type AvroField, type AvroRecordSchema, avroSchema, type SchemaName, schemaNames, schemaText } from './avro-schemas.ts'
-export type { ApiLog, Event, EventStats, Lead, LeadOutcome } from './types.generated.ts'
+export {
+  type AvroField,
+  type AvroRecordSchema,
+  avroSchema,
+  type SchemaName,
+  schemaNames,
+  schemaText,
+} from './avro-schemas.ts'
+// Encoding and the registry.
+export { createCodec, frameBytes, longMax, type RecordCodec, type RecordTypes } from './codec.ts'
+export { SchemaError, type SchemaErrorCode, schemaErrorCodes } from './errors.ts'
+export { decodeLearning, openRegistry, type Registry } from './registry.ts'
 // The topic catalogue.
 export {
   type StatsInterval,
@@ -14,7 +24,4 @@ export {
   topics,
   valueSubject,
 } from './topics.ts'
-// Encoding and the registry.
-export { createCodec, frameBytes, longMax, type RecordCodec, type RecordTypes } from './codec.ts'
-export { SchemaError, type SchemaErrorCode, schemaErrorCodes } from './errors.ts'
-export { decodeLearning, openRegistry, type Registry } from './registry.ts'
+export type { ApiLog, Event, EventStats, Lead, LeadOutcome } from './types.generated.ts'

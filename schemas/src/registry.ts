@@ -19,7 +19,10 @@ const retriesMax = 3
 
 /** Opens the registry at `url`, for instance `http://127.0.0.1:8081/apis/ccompat/v7`. No request is made yet. */
 export function openRegistry(url: string): Registry {
-  const client = new SchemaRegistry({ host: url, retry: { retries: retriesMax, initialRetryTimeInMs: 100, maxRetryTimeInSecs: 2 } })
+  const client = new SchemaRegistry({
+    host: url,
+    retry: { retries: retriesMax, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 2 },
+  })
 
   return {
     async registerAll() {
@@ -27,7 +30,10 @@ export function openRegistry(url: string): Registry {
       for (const spec of topics) {
         if (spec.schema === null) continue
         try {
-          const { id } = await client.register({ type: SchemaType.AVRO, schema: schemaText(spec.schema) }, { subject: valueSubject(spec.name) })
+          const { id } = await client.register(
+            { type: SchemaType.AVRO, schema: schemaText(spec.schema) },
+            { subject: valueSubject(spec.name) },
+          )
           ids.set(spec.name, id)
         } catch (cause) {
           throw translate(cause, `Schema "${spec.schema}" could not be registered under "${valueSubject(spec.name)}"`)
@@ -37,12 +43,19 @@ export function openRegistry(url: string): Registry {
     },
 
     async codecFor(name, schema) {
-      if (topic(name).schema !== schema) throw new Error(`Topic "${name}" holds "${topic(name).schema}", not "${schema}"`)
+      if (topic(name).schema !== schema)
+        throw new Error(`Topic "${name}" holds "${topic(name).schema}", not "${schema}"`)
       try {
-        const id = await client.getRegistryIdBySchema(valueSubject(name), { type: SchemaType.AVRO, schema: schemaText(schema) })
+        const id = await client.getRegistryIdBySchema(valueSubject(name), {
+          type: SchemaType.AVRO,
+          schema: schemaText(schema),
+        })
         return createCodec(schema, id)
       } catch (cause) {
-        throw translate(cause, `Schema "${schema}" is not to be had under "${valueSubject(name)}" at ${url}: run \`millrace provision\``)
+        throw translate(
+          cause,
+          `Schema "${schema}" is not to be had under "${valueSubject(name)}" at ${url}: run \`millrace provision\``,
+        )
       }
     },
 

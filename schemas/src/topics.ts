@@ -1,7 +1,17 @@
 import type { SchemaName } from './avro-schemas.ts'
 
 /** Every topic of the product. Changelog and repartition topics belong to the stream application and are not listed here. */
-export const topicNames = ['events', 'events.dlq', 'leads', 'leads.dlq', 'lead-outcomes', 'stats', 'stats.dlq', 'api-logs', 'api-logs.dlq'] as const
+export const topicNames = [
+  'events',
+  'events.dlq',
+  'leads',
+  'leads.dlq',
+  'lead-outcomes',
+  'stats',
+  'stats.dlq',
+  'api-logs',
+  'api-logs.dlq',
+] as const
 export type TopicName = (typeof topicNames)[number]
 
 /** One entry of the topic catalogue. */
@@ -37,7 +47,11 @@ export const topics: readonly TopicSpec[] = [
     schema: 'lead',
     key: 'lead_id',
     partitions: partitionsDefault,
-    config: { 'cleanup.policy': 'compact,delete', 'retention.ms': String(30 * dayMs), 'min.compaction.lag.ms': String(dayMs) },
+    config: {
+      'cleanup.policy': 'compact,delete',
+      'retention.ms': String(30 * dayMs),
+      'min.compaction.lag.ms': String(dayMs),
+    },
   },
   deadLetters('leads.dlq'),
   { name: 'lead-outcomes', schema: 'lead-outcome', key: 'lead_id', partitions: partitionsDefault, config: deleted(1) },
