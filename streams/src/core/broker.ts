@@ -1,3 +1,4 @@
+import type { BatchCodec } from './compression.ts'
 import type { OutgoingRecord } from './record.ts'
 
 /** A partition of a topic. */
@@ -24,7 +25,10 @@ export interface FetchedBatches extends TopicPartition {
   readonly highWatermark: number
   /** Records from here on belong to open transactions; equals `highWatermark` when there are none. */
   readonly lastStableOffset: number
+  /** In the order of `firstOffset`; empty under `uncommitted`. */
   readonly abortedTransactions: readonly AbortedTransaction[]
+  /** How to check and inflate the batches; `RecordCursor` takes Node's own means without it. */
+  readonly codec?: BatchCodec
 }
 
 /**
@@ -156,7 +160,10 @@ export interface Admin {
   /** Topics that exist, by name; missing ones are absent. */
   describeTopics(names: readonly string[]): Promise<ReadonlyMap<string, TopicDescription>>
   /** Offsets by `partitionKey`. `earliest`: log start; `latest`: high watermark; `latestCommitted`: last stable offset. */
-  listOffsets(partitions: readonly TopicPartition[], at: 'earliest' | 'latest' | 'latestCommitted'): Promise<ReadonlyMap<string, number>>
+  listOffsets(
+    partitions: readonly TopicPartition[],
+    at: 'earliest' | 'latest' | 'latestCommitted',
+  ): Promise<ReadonlyMap<string, number>>
   deleteTopics(names: readonly string[]): Promise<void>
   close(): Promise<void>
 }
