@@ -12,7 +12,7 @@ export interface SourceNode {
   readonly keySerde: Serde<unknown>
   readonly valueSerde: Serde<unknown>
   /** Event time of a decoded record; the record's own timestamp when absent. */
-  readonly timestampOf: ((value: unknown, key: unknown, recordTimestamp: number) => number) | undefined
+  timestampOf?(value: unknown, key: unknown, recordTimestamp: number): number
   readonly offsetReset: 'earliest' | 'latest'
   /** The topic's records carry their sources' stream times as watermark records, which drive this subtopology's stream time. */
   readonly watermarks: boolean
@@ -25,7 +25,7 @@ export interface ProcessorNode {
   readonly parents: readonly string[]
   readonly stores: readonly string[]
   /** Makes the processor of one task. */
-  readonly create: () => Processor<never, never, unknown, unknown>
+  create(): Processor<unknown, unknown, unknown, unknown>
 }
 
 /** Writes to a topic. */
@@ -38,7 +38,7 @@ export interface SinkNode {
   readonly keySerde: Serde<unknown>
   readonly valueSerde: Serde<unknown>
   /** The partition of a record; Kafka's default partitioner (murmur2 of the key's bytes) when absent. */
-  readonly partitionOf: ((record: StreamRecord<unknown, unknown>, partitions: number) => number) | undefined
+  partitionOf?(record: StreamRecord<unknown, unknown>, partitions: number): number
   /** At every commit, a watermark record with this task's stream time goes to every partition of the topic. */
   readonly watermarks: boolean
 }
@@ -49,6 +49,11 @@ export type TopologyNode = SourceNode | ProcessorNode | SinkNode
 export interface StoreSpec {
   readonly name: string
   readonly kind: 'key-value' | 'window'
+  /**
+   * As in Kafka Streams, a row is `int64 big endian timestamp ‖ value` in the store, and its changelog record is the plain value with that
+   * timestamp: what drains the store cuts the first 8 bytes off, what restores it puts them back.
+   */
+  readonly timestamped: boolean
   /** Window stores: the windows' size. */
   readonly windowSizeMs: number | undefined
   /** Window stores: how long, in stream time, a row is kept after its window's start; at least size + grace. */
