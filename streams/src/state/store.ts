@@ -3,6 +3,8 @@
  * but reads during a write. Keys order as unsigned bytes.
  */
 export interface ByteStore {
+  /** The row at once, for stores whose rows are in memory; stores without it are read with `multiGet` only. */
+  peek?(key: Buffer): Buffer | null
   /** Values in the order of `keys`; null where there is no row. The caller owns the buffers. */
   multiGet(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]>
   /** Rows with `from <= key < to` in key order, at most `limit`. Page on with the last key and a zero byte behind it. */
@@ -20,6 +22,11 @@ export interface ByteStore {
 export interface Row {
   readonly key: Buffer
   readonly value: Buffer
+}
+
+/** A row as processors see it: the plain value, and the time it was put with. */
+export interface TimestampedRow extends Row {
+  readonly timestamp: number
 }
 
 /** A row to be written, or deleted when `value` is null. */
@@ -50,16 +57,24 @@ export interface TaskStore {
   load(): Promise<void>
   /** The row, or null. Throws `INVALID_STATE` when it was not loaded: a bug of the processor. */
   get(key: Buffer): Buffer | null
-  /** Changes a row; kept in memory until the commit. `timestamp` goes to the changelog record. */
+  /** The timestamp that the row was put with; −1 when there is no row. Same condition as `get`. */
+  timestamp(key: Buffer): number
+  /**
+   * Changes a row; kept in memory until the commit. `timestamp` is kept with the row (`state/timestamped-value.ts`) and goes to the changelog
+   * record beside the plain value, as in Kafka Streams' timestamped stores.
+   */
   put(key: Buffer, value: Buffer | null, timestamp: number): void
-  /** Committed rows overlaid with this task's changes, in key order; `to` is exclusive. */
-  range(from: Buffer, to: Buffer): AsyncIterable<Row>
+  /** Committed rows overlaid with this task's changes, in key order; `to` is exclusive. Rows may be changed on the way: a row that is not yet reached shows its last change, a key that is new is left out. */
+  range(from: Buffer, to: Buffer): AsyncIterable<TimestampedRow>
   /** Deletes without a changelog record: for rows whose time is over, which a restore skips by the same rule. */
   expire(key: Buffer): void
-  /** Commit, step 1: the changes since the last commit, one per key, as changelog records' content; null when nothing changed. */
+  /** Commit, step 1: the changes since the last commit, one per key, as changelog records' content; empty when nothing changed. */
   drain(): readonly ChangelogEntry[]
-  /** Commit, step 4: writes what `drain` gave, and the expired rows, with the changelog offset, in one batch. */
-  commit(changelogOffset: number): Promise<void>
+  /**
+   * Commit, step 4: writes what `drain` gave, and the expired rows, with the changelog offset (exclusive: the last record's offset + 1), in one
+   * batch. Without an offset (nothing went to the changelog) the last one stays.
+   */
+  commit(changelogOffset?: number): Promise<void>
   /** Forgets the changes since the last commit. */
   rollback(): void
   /** The bound for dirty rows was reached: the thread should commit now. */

@@ -1,0 +1,94 @@
+import { SortedKeys } from './sorted-keys.ts'
+import type { ByteStore, ByteStoreProvider, Change, Row } from './store.ts'
+
+/**
+ * Rows in memory. They live as long as the provider that opened the store, so that a task which is closed and opened again finds them,
+ * as it would on a disk; they die with the process, and are rebuilt from the changelog then.
+ */
+export class MemoryStore implements ByteStore {
+  readonly #content: MemoryContent
+
+  constructor(content: MemoryContent = new MemoryContent()) {
+    this.#content = content
+  }
+
+  /** The row at once: rows in memory need no loading. */
+  peek(key: Buffer): Buffer | null {
+    return this.#content.rows.get(key.toString('latin1'))?.value ?? null
+  }
+
+  async multiGet(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
+    return keys.map((key) => this.peek(key))
+  }
+
+  async range(from: Buffer, to: Buffer, limit: number): Promise<readonly Row[]> {
+    const rows: Row[] = []
+    for (const key of this.#content.keys.range(from.toString('latin1'), to.toString('latin1'), limit)) {
+      const row = this.#content.rows.get(key)
+      if (row !== undefined) rows.push(row)
+    }
+    return rows
+  }
+
+  async changelogOffset(): Promise<number | undefined> {
+    return this.#content.changelogOffset
+  }
+
+  async write(changes: readonly Change[], changelogOffset: number): Promise<void> {
+    for (const { key, value } of changes) this.#content.set(key, value)
+    this.#content.changelogOffset = changelogOffset
+  }
+
+  async wipe(): Promise<void> {
+    this.#content.clear()
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** What a memory store holds; owned by the provider, shared by the stores that are opened on it one after the other. */
+export class MemoryContent {
+  readonly rows = new Map<string, Row>()
+  readonly keys = new SortedKeys()
+  changelogOffset: number | undefined
+
+  set(key: Buffer, value: Buffer | null): void {
+    const name = key.toString('latin1')
+    const known = this.rows.has(name)
+    if (value === null) {
+      if (known) this.keys.remove(name)
+      this.rows.delete(name)
+      return
+    }
+    if (!known) this.keys.add(name)
+    this.rows.set(name, { key, value })
+  }
+
+  clear(): void {
+    this.rows.clear()
+    this.keys.clear()
+    this.changelogOffset = undefined
+  }
+}
+
+/** Stores that live in memory, as long as this provider does. */
+export function memoryStores(): ByteStoreProvider {
+  const contents = new Map<string, Map<number, MemoryContent>>()
+
+  return {
+    async open(store, partition) {
+      const partitions = contents.get(store) ?? new Map<number, MemoryContent>()
+      contents.set(store, partitions)
+      const content = partitions.get(partition) ?? new MemoryContent()
+      partitions.set(partition, content)
+      return new MemoryStore(content)
+    },
+    async partitionsOnDisk(store) {
+      const partitions = contents.get(store) ?? new Map<number, MemoryContent>()
+      return [...partitions]
+        .filter(([, content]) => content.changelogOffset !== undefined)
+        .map(([partition]) => partition)
+    },
+    async close() {},
+  }
+}

@@ -1,0 +1,290 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { MemoryContent, MemoryStore } from './memory-store.ts'
+import type { ByteStore, Change, Row } from './store.ts'
+import { CachedTaskStore, type CachedTaskStoreOptions } from './task-store.ts'
+import { timestampedValue } from './timestamped-value.ts'
+
+const key = (text: string) => Buffer.from(text)
+const row = (value: string, timestamp = 5) => timestampedValue(Buffer.from(value), timestamp)
+
+/** A byte store whose rows have to be loaded, as those on a disk, with a record of what was asked of it. */
+class LoadedStore implements ByteStore {
+  readonly content = new MemoryContent()
+  readonly loads: number[] = []
+  readonly writes: (readonly Change[])[] = []
+  readonly #inner = new MemoryStore(this.content)
+
+  async multiGet(keys: readonly Buffer[]) {
+    this.loads.push(keys.length)
+    return this.#inner.multiGet(keys)
+  }
+  range = (from: Buffer, to: Buffer, limit: number) => this.#inner.range(from, to, limit)
+  changelogOffset = () => this.#inner.changelogOffset()
+  async write(changes: readonly Change[], changelogOffset: number) {
+    this.writes.push(changes)
+    await this.#inner.write(changes, changelogOffset)
+  }
+  wipe = () => this.#inner.wipe()
+  close = () => this.#inner.close()
+}
+
+function taskStore(rows: ByteStore, options: Partial<CachedTaskStoreOptions> = {}): CachedTaskStore {
+  return new CachedTaskStore({ name: 'counts', rows, changelogOffset: 0, ...options })
+}
+
+async function rowsOf(store: CachedTaskStore, from = key(''), to = Buffer.from([255])): Promise<string[]> {
+  const found: string[] = []
+  for await (const row of store.range(from, to)) found.push(`${row.key}=${row.value}`)
+  return found
+}
+
+describe('a task store', () => {
+  it('reads what was loaded, many rows at a time', async () => {
+    const rows = new LoadedStore()
+    await rows.write([{ key: key('a'), value: row('1') }], 5)
+    const store = taskStore(rows, { changelogOffset: 5 })
+    expect(store.has(key('a'))).toBe(false)
+    expect(() => store.get(key('a'))).toThrow('[INVALID_STATE]')
+    store.want(key('a'))
+    store.want(key('b'))
+    store.want(key('a'))
+    await store.load()
+    expect(rows.loads).toEqual([2])
+    expect(store.get(key('a'))).toEqual(key('1'))
+    expect(store.get(key('b'))).toBeNull()
+    expect([store.timestamp(key('a')), store.timestamp(key('b'))]).toEqual([5, -1])
+    store.want(key('a'))
+    await store.load()
+    expect(rows.loads).toEqual([2])
+  })
+
+  it('needs no loading over rows in memory', async () => {
+    const store = taskStore(new MemoryStore())
+    expect(store.has(key('a'))).toBe(true)
+    expect(store.get(key('a'))).toBeNull()
+    store.put(key('a'), key('1'), 10)
+    store.drain()
+    await store.commit(1)
+    expect(store.memoryBytes).toBe(0)
+    expect(store.get(key('a'))).toEqual(key('1'))
+    expect(store.timestamp(key('a'))).toBe(10)
+  })
+
+  it('keeps changes to itself until the commit', async () => {
+    const rows = new LoadedStore()
+    const store = taskStore(rows)
+    store.put(key('a'), key('1'), 10)
+    store.put(key('b'), key('2'), 20)
+    store.put(key('a'), key('3'), 30)
+    expect(store.get(key('a'))).toEqual(key('3'))
+    expect(store.drain()).toEqual([
+      { key: key('a'), value: key('3'), timestamp: 30 },
+      { key: key('b'), value: key('2'), timestamp: 20 },
+    ])
+    expect(rows.writes).toEqual([])
+    await store.commit(2)
+    expect(await rows.changelogOffset()).toBe(2)
+    expect(await rows.multiGet([key('a'), key('b')])).toEqual([row('3', 30), row('2', 20)])
+    expect(store.drain()).toEqual([])
+  })
+
+  it('writes nothing when nothing changed, and keeps the offset when only rows expired', async () => {
+    const rows = new LoadedStore()
+    const store = taskStore(rows)
+    await store.commit()
+    expect(rows.writes).toEqual([])
+    store.put(key('a'), key('1'), 10)
+    store.drain()
+    await store.commit(7)
+    store.expire(key('a'))
+    expect(store.drain()).toEqual([])
+    await store.commit()
+    expect(rows.writes.length).toBe(2)
+    expect(await rows.changelogOffset()).toBe(7)
+    expect(await rows.multiGet([key('a')])).toEqual([null])
+  })
+
+  it('refuses a changelog offset that goes back', async () => {
+    const store = taskStore(new LoadedStore(), { changelogOffset: 9 })
+    await expect(store.commit(8)).rejects.toThrow('[INVALID_STATE]')
+  })
+
+  it('writes changelog keys through the mapper', () => {
+    const store = taskStore(new LoadedStore(), { changelogKey: (rowKey) => Buffer.concat([key('log:'), rowKey]) })
+    store.put(key('a'), null, 10)
+    expect(store.drain()).toEqual([{ key: key('log:a'), value: null, timestamp: 10 }])
+  })
+
+  it('forgets on rollback, drained changes too', async () => {
+    const rows = new LoadedStore()
+    await rows.write([{ key: key('a'), value: row('1') }], 1)
+    const store = taskStore(rows, { changelogOffset: 1 })
+    store.put(key('a'), key('2'), 10)
+    store.drain()
+    store.put(key('a'), key('3'), 10)
+    store.put(key('b'), key('4'), 10)
+    store.rollback()
+    store.want(key('a'))
+    store.want(key('b'))
+    await store.load()
+    expect(store.get(key('a'))).toEqual(key('1'))
+    expect(store.get(key('b'))).toBeNull()
+    expect(store.drain()).toEqual([])
+  })
+
+  it('commits what was drained, not what changed since', async () => {
+    const rows = new LoadedStore()
+    const store = taskStore(rows)
+    store.put(key('a'), key('1'), 10)
+    store.drain()
+    store.put(key('a'), key('2'), 11)
+    await store.commit(1)
+    expect(await rows.multiGet([key('a')])).toEqual([row('1', 10)])
+    expect(store.get(key('a'))).toEqual(key('2'))
+    expect(store.drain()).toEqual([{ key: key('a'), value: key('2'), timestamp: 11 }])
+  })
+
+  it('ranges over committed rows and changes alike', async () => {
+    const rows = new LoadedStore()
+    await rows.write(
+      ['a', 'c', 'e', 'g'].map((name) => ({ key: key(name), value: row('old') })),
+      4,
+    )
+    const store = taskStore(rows, { changelogOffset: 4 })
+    store.put(key('b'), key('new'), 1)
+    store.put(key('c'), key('new'), 1)
+    store.put(key('e'), null, 1)
+    store.expire(key('g'))
+    store.put(key('h'), key('new'), 1)
+    expect(await rowsOf(store)).toEqual(['a=old', 'b=new', 'c=new', 'h=new'])
+    expect(await rowsOf(store, key('b'), key('h'))).toEqual(['b=new', 'c=new'])
+  })
+
+  it('pages long ranges and lets rows change on the way', async () => {
+    const rows = new LoadedStore()
+    const names = Array.from({ length: 1_300 }, (_, index) => key(String(index).padStart(5, '0')))
+    await rows.write(
+      names.map((name) => ({ key: name, value: row('old') })),
+      1,
+    )
+    const store = taskStore(rows, { changelogOffset: 1 })
+    let seen = 0
+    for await (const row of store.range(key('0'), key('9'))) {
+      store.expire(row.key)
+      seen++
+    }
+    expect(seen).toBe(1_300)
+    expect(await rowsOf(store)).toEqual([])
+  })
+
+  it('is full when changes and loads since the commit reach the bound', async () => {
+    const store = taskStore(new LoadedStore(), { dirtyBytesMax: 2_000 })
+    store.put(key('a'), Buffer.alloc(1_000), 1)
+    expect(store.full).toBe(false)
+    store.want(key('b'))
+    store.want(key('c'))
+    store.want(key('d'))
+    await store.load()
+    expect(store.full).toBe(true)
+    store.drain()
+    await store.commit(1)
+    expect(store.full).toBe(false)
+  })
+
+  it('keeps loaded rows until the commit and is within its bound after it', async () => {
+    const rows = new LoadedStore()
+    const names = Array.from({ length: 100 }, (_, index) => key(`k${index}`))
+    await rows.write(
+      names.map((name) => ({ key: name, value: timestampedValue(Buffer.alloc(1_000), 1) })),
+      1,
+    )
+    const store = taskStore(rows, { changelogOffset: 1, cachedBytesMax: 20_000 })
+    for (const name of names) store.want(name)
+    await store.load()
+    for (const name of names) expect(store.has(name)).toBe(true)
+    store.drain()
+    await store.commit()
+    expect(store.memoryBytes).toBeLessThanOrEqual(20_000)
+    expect(store.memoryBytes).toBeGreaterThan(10_000)
+  })
+
+  it('keeps rows in use over rows that are not', async () => {
+    const rows = new LoadedStore()
+    const store = taskStore(rows, { cachedBytesMax: 20_000 })
+    const hot = key('hot')
+    store.put(hot, Buffer.alloc(1_000), 1)
+    store.drain()
+    await store.commit(1)
+    for (let round = 0; round < 50; round++) {
+      store.get(hot)
+      store.put(key(`cold${round}`), Buffer.alloc(1_000), 1)
+      store.drain()
+      await store.commit(2 + round)
+    }
+    expect(store.has(hot)).toBe(true)
+    expect(store.has(key('cold0'))).toBe(false)
+    expect(store.memoryBytes).toBeLessThanOrEqual(20_000)
+  })
+
+  it('behaves as a plain map does, whatever the order of calls', async () => {
+    const letter = fc.constantFrom('a', 'b', 'c', 'd', 'e')
+    const step = fc.oneof(
+      {
+        weight: 5,
+        arbitrary: fc.record({
+          do: fc.constant('put' as const),
+          at: letter,
+          value: fc.option(fc.string({ maxLength: 3 }), { nil: null }),
+        }),
+      },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const), at: letter }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ do: fc.constantFrom('commit' as const, 'rollback' as const, 'drain' as const) }),
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 40 }),
+        fc.constantFrom(0, 700, 1_000_000),
+        async (steps, cachedBytesMax) => {
+          const rows = new LoadedStore()
+          const store = taskStore(rows, { cachedBytesMax })
+          let committed = new Map<string, string>()
+          let current = new Map<string, string>()
+          let offset = 0
+          for (const at of steps) {
+            if (at.do === 'put') {
+              store.put(key(at.at), at.value === null ? null : Buffer.from(at.value), 1)
+              if (at.value === null) current.delete(at.at)
+              else current.set(at.at, at.value)
+            } else if (at.do === 'expire') {
+              store.expire(key(at.at))
+              current.delete(at.at)
+            } else if (at.do === 'commit') {
+              store.drain()
+              await store.commit(++offset)
+              committed = new Map(current)
+            } else if (at.do === 'rollback') {
+              store.rollback()
+              current = new Map(committed)
+            } else store.drain()
+            expect(await rowsOf(store)).toEqual(
+              [...current]
+                .sort(([left], [right]) => (left < right ? -1 : 1))
+                .map(([name, value]) => `${name}=${value}`),
+            )
+            for (const name of ['a', 'b', 'c', 'd', 'e']) {
+              store.want(key(name))
+              await store.load()
+              expect(store.get(key(name))?.toString() ?? null).toBe(current.get(name) ?? null)
+            }
+          }
+          const left: Row[] = [...(await rows.range(key(''), Buffer.from([255]), 100))]
+          expect(left.map((row) => row.key.toString()).sort()).toEqual([...committed.keys()].sort())
+        },
+      ),
+    )
+  })
+})

@@ -1,0 +1,28 @@
+/**
+ * The value of a row on a byte store, as Kafka Streams' timestamped stores keep it. The changelog carries the plain value; the time is the
+ * record's own.
+ *
+ *   ┌────────────────────┬─────────────┐
+ *   │ timestamp int64 BE │ value bytes │
+ *   └────────────────────┴─────────────┘
+ */
+const timestampBytes = 8
+
+/** The row's bytes. */
+export function timestampedValue(value: Buffer, timestamp: number): Buffer {
+  const row = Buffer.allocUnsafe(timestampBytes + value.length)
+  row.writeInt32BE(Math.floor(timestamp / 2 ** 32), 0)
+  row.writeUInt32BE((timestamp % 2 ** 32) >>> 0, 4)
+  value.copy(row, timestampBytes)
+  return row
+}
+
+/** The time in a row's bytes. */
+export function timestampOfRow(row: Buffer): number {
+  return row.readInt32BE(0) * 2 ** 32 + row.readUInt32BE(4)
+}
+
+/** The plain value in a row's bytes; a view of them. */
+export function valueOfRow(row: Buffer): Buffer {
+  return row.subarray(timestampBytes)
+}

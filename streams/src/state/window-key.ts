@@ -1,0 +1,80 @@
+/**
+ * The keys of window stores. `start` is the window's start in milliseconds since the epoch, never negative; `seqnum` is 0 (Kafka Streams
+ * uses it for join buffers that keep duplicates).
+ *
+ *   in the store, ordered by time first (Kafka Streams: TimeFirstWindowKeySchema)
+ *     ┌────────────────┬─────────────┬──────────────────┐
+ *     │ start int64 BE │ key bytes   │ seqnum int32 BE  │
+ *     └────────────────┴─────────────┴──────────────────┘
+ *   in the changelog (Kafka Streams: WindowKeySchema)
+ *     ┌─────────────┬────────────────┬──────────────────┐
+ *     │ key bytes   │ start int64 BE │ seqnum int32 BE  │
+ *     └─────────────┴────────────────┴──────────────────┘
+ *
+ * Rows of one time lie together in the store, so that closed and expired windows are one range. The changelog keeps the key first, as
+ * Kafka Streams writes it.
+ */
+const startBytes = 8
+const seqnumBytes = 4
+const suffixBytes = startBytes + seqnumBytes
+
+/** The store's key of `key` in the window that starts at `startMs`. */
+export function windowRowKey(key: Buffer, startMs: number): Buffer {
+  const row = Buffer.allocUnsafe(key.length + suffixBytes)
+  writeStart(row, startMs, 0)
+  key.copy(row, startBytes)
+  row.writeInt32BE(0, startBytes + key.length)
+  return row
+}
+
+/** The window's start that a row of a window store belongs to. */
+export function windowStartOfRow(rowKey: Buffer): number {
+  return readStart(rowKey, 0)
+}
+
+/** The record key within a row's key; a view of the same bytes. */
+export function keyOfWindowRow(rowKey: Buffer): Buffer {
+  return rowKey.subarray(startBytes, rowKey.length - seqnumBytes)
+}
+
+/** The smallest possible row key of the window that starts at `startMs`: a bound for ranges. */
+export function windowRowBound(startMs: number): Buffer {
+  const bound = Buffer.allocUnsafe(startBytes)
+  writeStart(bound, startMs, 0)
+  return bound
+}
+
+/** A row's key as the changelog carries it. */
+export function windowChangelogKey(rowKey: Buffer): Buffer {
+  const keyLength = rowKey.length - suffixBytes
+  const key = Buffer.allocUnsafe(rowKey.length)
+  rowKey.copy(key, 0, startBytes, startBytes + keyLength)
+  rowKey.copy(key, keyLength, 0, startBytes)
+  rowKey.copy(key, keyLength + startBytes, startBytes + keyLength)
+  return key
+}
+
+/** The row's key of a changelog key. */
+export function windowRowKeyOfChangelog(changelogKey: Buffer): Buffer {
+  const keyLength = changelogKey.length - suffixBytes
+  const row = Buffer.allocUnsafe(changelogKey.length)
+  changelogKey.copy(row, 0, keyLength, keyLength + startBytes)
+  changelogKey.copy(row, startBytes, 0, keyLength)
+  changelogKey.copy(row, startBytes + keyLength, keyLength + startBytes)
+  return row
+}
+
+/** The window's start in a changelog key; undefined when the key is too short to hold one. */
+export function windowStartOfChangelog(changelogKey: Buffer): number | undefined {
+  return changelogKey.length < suffixBytes ? undefined : readStart(changelogKey, changelogKey.length - suffixBytes)
+}
+
+/** Two halves: a start stays below 2^53, and a BigInt per row would cost more than the rest. */
+function writeStart(bytes: Buffer, startMs: number, at: number): void {
+  bytes.writeInt32BE(Math.floor(startMs / 2 ** 32), at)
+  bytes.writeUInt32BE(startMs % 2 ** 32, at + 4)
+}
+
+function readStart(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4)
+}
