@@ -24,7 +24,9 @@ export const options = {
 
 export function setup() {
   const credentials = { username: __ENV.MILLRACE_USER || 'api_user', password: __ENV.MILLRACE_PASSWORD || 'api123' }
-  const answer = http.post(`${url}/api/v1/login`, JSON.stringify(credentials), { headers: { 'content-type': 'application/json' } })
+  const answer = http.post(`${url}/api/v1/login`, JSON.stringify(credentials), {
+    headers: { 'content-type': 'application/json' },
+  })
   if (answer.status !== 200) exec.test.abort(`login gave ${answer.status}: ${answer.body}`)
   return { token: answer.json('token'), run: `k6-${Date.now()}` }
 }

@@ -15,7 +15,10 @@ const textOf = (path: string): string => readFileSync(join(root, path), 'utf8')
 /** Module specifiers of a file's imports and re-exports, with type-only imports told apart. */
 function importsOf(path: string): { specifier: string; typeOnly: boolean }[] {
   const pattern = /^(?:import|export)\s+(type\s+)?(?:[^'"]*?\sfrom\s+)?['"]([^'"]+)['"]/gm
-  return [...textOf(path).matchAll(pattern)].map((match) => ({ specifier: match[2] ?? '', typeOnly: match[1] !== undefined }))
+  return [...textOf(path).matchAll(pattern)].map((match) => ({
+    specifier: match[2] ?? '',
+    typeOnly: match[1] !== undefined,
+  }))
 }
 
 /** What each package may import of ours. Nothing points at a service. */
@@ -84,7 +87,9 @@ describe('imports point one way', () => {
   })
 
   it('every folder of streams/src has a rule', () => {
-    const folders = new Set(production.filter((path) => /^streams\/src\/[^/]+\//.test(path)).map((path) => path.split('/')[2] ?? ''))
+    const folders = new Set(
+      production.filter((path) => /^streams\/src\/[^/]+\//.test(path)).map((path) => path.split('/')[2] ?? ''),
+    )
     expect([...folders].filter((folder) => folderRules[folder] === undefined)).toEqual([])
   })
 
@@ -97,7 +102,9 @@ describe('imports point one way', () => {
   ])('%s is imported only below %s', (library, folder) => {
     const wrong = production
       .filter((path) => !path.startsWith(folder))
-      .filter((path) => importsOf(path).some(({ specifier }) => specifier === library || specifier.startsWith(`${library}/`)))
+      .filter((path) =>
+        importsOf(path).some(({ specifier }) => specifier === library || specifier.startsWith(`${library}/`)),
+      )
     expect(wrong).toEqual([])
   })
 })
@@ -109,10 +116,12 @@ describe('the shape of files', () => {
   })
 
   it('index.ts only at a door that package.json names', () => {
-    const doors = globSync('{schemas,streams,storage,services/*,deploy/*}/package.json', { cwd: root }).flatMap((path) => {
-      const { exports } = JSON.parse(textOf(path)) as { exports?: Record<string, string> }
-      return Object.values(exports ?? {}).map((target) => join(dirname(path), target))
-    })
+    const doors = globSync('{schemas,streams,storage,services/*,deploy/*}/package.json', { cwd: root }).flatMap(
+      (path) => {
+        const { exports } = JSON.parse(textOf(path)) as { exports?: Record<string, string> }
+        return Object.values(exports ?? {}).map((target) => join(dirname(path), target))
+      },
+    )
     for (const door of doors) expect(existsSync(join(root, door)), door).toBe(true)
     expect(production.filter((path) => path.endsWith('/index.ts') && !doors.includes(path))).toEqual([])
   })
@@ -142,7 +151,8 @@ describe('the shape of files', () => {
         if (!/^export (?:async )?(?:abstract )?(?:function|class|const|interface|type) /.test(line)) continue
         all++
         const before = lines[index - 1]?.trim() ?? ''
-        if (!before.endsWith('*/') && !/^export (?:const|type) .*typeof|^export type/.test(line)) bare.push(`${path}:${index + 1}`)
+        if (!before.endsWith('*/') && !/^export (?:const|type) .*typeof|^export type/.test(line))
+          bare.push(`${path}:${index + 1}`)
       }
     }
     expect(bare.length / all, bare.join('\n')).toBeLessThanOrEqual(0.2)

@@ -1,5 +1,5 @@
-import { createClient } from '@clickhouse/client'
 import { randomUUID } from 'node:crypto'
+import { createClient } from '@clickhouse/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { flights } from '../../deploy/local/src/flights.ts'
 import { accounts, eventually, GatewayClient, required } from './gateway-client.ts'
@@ -29,7 +29,11 @@ describe('a thousand flights', () => {
 
   beforeAll(async () => {
     // Original times, so the windows are those of 2001; a type of this run, so that other tests do not count into them.
-    events = flights(1000).map((flight) => ({ ...flight, event_id: `${run}-${flight.event_id}`, event_type: `flight-${run}` }))
+    events = flights(1000).map((flight) => ({
+      ...flight,
+      event_id: `${run}-${flight.event_id}`,
+      event_type: `flight-${run}`,
+    }))
     analyst = await GatewayClient.as('analyst')
     const producer = await GatewayClient.as('producer')
     const answer = await producer.post('/events', events)
@@ -58,8 +62,8 @@ describe('a thousand flights', () => {
       ({ status, body }) => {
         expect(status).toBe(200)
         const found = body.windows.map((w: Record<string, number>) => [
-          w['window_start'],
-          { count: w['count'], sum: w['sum'], min: w['min'], max: w['max'] },
+          w.window_start,
+          { count: w.count, sum: w.sum, min: w.min, max: w.max },
         ])
         expect(found).toEqual(starts.map((start) => [start, expected.get(start)]))
         for (const window of body.windows) expect(window.avg).toBeCloseTo(window.sum / window.count, 9)
@@ -93,7 +97,13 @@ describe('a thousand flights', () => {
     expect(found.size).toBe(1000)
     for (const event of events) {
       const { user_id, event_type, timestamp, metadata } = event
-      expect(found.get(event.event_id)).toMatchObject({ user_id, event_type, timestamp, metadata, value: metadata.value })
+      expect(found.get(event.event_id)).toMatchObject({
+        user_id,
+        event_type,
+        timestamp,
+        metadata,
+        value: metadata.value,
+      })
     }
   })
 })
@@ -111,7 +121,12 @@ describe('who may do what', () => {
     expect(answers.map((answer) => answer.status)).toEqual([401, 401, 403])
     for (const { headers, body, status } of answers) {
       expect(headers.get('content-type')).toContain('application/problem+json')
-      expect(body).toMatchObject({ status, title: expect.any(String), code: expect.any(String), request_id: expect.any(String) })
+      expect(body).toMatchObject({
+        status,
+        title: expect.any(String),
+        code: expect.any(String),
+        request_id: expect.any(String),
+      })
     }
   })
 
@@ -127,7 +142,11 @@ describe('who may do what', () => {
     const marker = { ...event, event_id: `marker-${run}`, event_type: `marker-${run}` }
     expect((await producer.post('/events', marker)).status).toBe(202)
     const analyst = await GatewayClient.as('analyst')
-    await eventually(5_000, () => analyst.get(`/events?event_type=marker-${run}`), ({ body }) => expect(body.events).toHaveLength(1))
+    await eventually(
+      5_000,
+      () => analyst.get(`/events?event_type=marker-${run}`),
+      ({ body }) => expect(body.events).toHaveLength(1),
+    )
     const result = await clickhouse.query({
       query: 'SELECT count() AS n FROM events WHERE event_id = {id:String}',
       query_params: { id: eventId },
@@ -137,8 +156,14 @@ describe('who may do what', () => {
   })
 
   it('the same wrong password and an unknown name look alike', async () => {
-    const wrong = await GatewayClient.anonymous().post('/api/v1/login', { ...accounts.user, password: 'wrong-password' })
-    const unknown = await GatewayClient.anonymous().post('/api/v1/login', { username: `nobody-${run}`, password: 'wrong-password' })
+    const wrong = await GatewayClient.anonymous().post('/api/v1/login', {
+      ...accounts.user,
+      password: 'wrong-password',
+    })
+    const unknown = await GatewayClient.anonymous().post('/api/v1/login', {
+      username: `nobody-${run}`,
+      password: 'wrong-password',
+    })
     expect([wrong.status, unknown.status]).toEqual([401, 401])
     expect(wrong.body.detail).toBe(unknown.body.detail)
   })

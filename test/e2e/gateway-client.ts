@@ -61,7 +61,8 @@ export class GatewayClient {
   }
 
   async #request(method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<Answer> {
-    const authorization: Record<string, string> = this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
+    const authorization: Record<string, string> =
+      this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
     const init: RequestInit = { method, headers: { ...authorization, ...headers } }
     const response = await fetch(`${this.#url}${path}`, body === undefined ? init : { ...init, body })
     const text = await response.text()

@@ -53,16 +53,20 @@ describe('a year of history, posted in time order by one client', () => {
   it.each([
     ['1d', 86_400_000],
     ['1h', 3_600_000],
-  ])('gives exact counts and sums per type and %s', async (interval, sizeMs) => {
-    const expected = expectedWindows(sizeMs)
-    for (const type of types) {
-      await eventually(
-        90_000,
-        () => windowsOf(analyst, type, interval),
-        (found) => expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected.get(type) ?? [])),
-      )
-    }
-  }, 120_000)
+  ])(
+    'gives exact counts and sums per type and %s',
+    async (interval, sizeMs) => {
+      const expected = expectedWindows(sizeMs)
+      for (const type of types) {
+        await eventually(
+          90_000,
+          () => windowsOf(analyst, type, interval),
+          (found) => expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected.get(type) ?? [])),
+        )
+      }
+    },
+    120_000,
+  )
 })
 
 /** All windows of the year, asked for month by month so that no answer reaches the limit of one request. */

@@ -20,7 +20,12 @@ beforeAll(async () => {
 })
 afterAll(() => database?.end())
 
-const lead = () => ({ first_name: 'Ada', last_name: 'Lovelace', email: `ada-${randomUUID()}@example.org`, attributes: { budget: 1000 } })
+const lead = () => ({
+  first_name: 'Ada',
+  last_name: 'Lovelace',
+  email: `ada-${randomUUID()}@example.org`,
+  attributes: { budget: 1000 },
+})
 
 async function rowsOf(leadId: string): Promise<mysql.RowDataPacket[]> {
   const [rows] = await database.execute<mysql.RowDataPacket[]>('SELECT * FROM leads WHERE lead_id = ?', [leadId])
@@ -59,13 +64,23 @@ describe('asynchronous and bulk leads', () => {
     const one = lead()
     const accepted = await user.post('/api/v1/lead/process-async', one)
     expect(accepted.status).toBe(202)
-    await eventually(5_000, () => rowsOf(accepted.body.lead_id), (rows) => expect(rows).toHaveLength(1))
+    await eventually(
+      5_000,
+      () => rowsOf(accepted.body.lead_id),
+      (rows) => expect(rows).toHaveLength(1),
+    )
 
     const bulk = await user.post('/api/v1/leads/process-bulk', [lead(), { first_name: 'X' }, lead()])
     expect(bulk.status).toBe(207)
     expect(bulk.body).toMatchObject({ accepted: 2, rejected: 1 })
-    for (const result of bulk.body.results.filter((item: { lead_id?: string }) => item.lead_id !== undefined && item.lead_id !== null)) {
-      await eventually(5_000, () => rowsOf(result.lead_id), (rows) => expect(rows).toHaveLength(1))
+    for (const result of bulk.body.results.filter(
+      (item: { lead_id?: string }) => item.lead_id !== undefined && item.lead_id !== null,
+    )) {
+      await eventually(
+        5_000,
+        () => rowsOf(result.lead_id),
+        (rows) => expect(rows).toHaveLength(1),
+      )
     }
 
     const found = await admin.get(`/api/v1/leads/${accepted.body.lead_id}`)
@@ -84,8 +99,14 @@ describe('the API log', () => {
     const answer = await user.post('/api/v1/lead/process', body)
     const requestId = answer.headers.get('x-request-id')
     const look = async () => {
-      const [requests] = await database.execute<mysql.RowDataPacket[]>('SELECT * FROM api_request_logs WHERE request_id = ?', [requestId])
-      const [responses] = await database.execute<mysql.RowDataPacket[]>('SELECT * FROM api_response_logs WHERE request_id = ?', [requestId])
+      const [requests] = await database.execute<mysql.RowDataPacket[]>(
+        'SELECT * FROM api_request_logs WHERE request_id = ?',
+        [requestId],
+      )
+      const [responses] = await database.execute<mysql.RowDataPacket[]>(
+        'SELECT * FROM api_response_logs WHERE request_id = ?',
+        [requestId],
+      )
       return { requests, responses }
     }
     const { requests, responses } = await eventually(10_000, look, (found) => {

@@ -31,7 +31,11 @@ async function startProcessor(): Promise<ChildProcess> {
   const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'inherit'] })
   await eventually(
     60_000,
-    () => fetch(`http://127.0.0.1:${port}/readyz`).then((response) => response.status, () => 0),
+    () =>
+      fetch(`http://127.0.0.1:${port}/readyz`).then(
+        (response) => response.status,
+        () => 0,
+      ),
     (status) => expect(status).toBe(200),
   )
   return child
@@ -88,7 +92,10 @@ it('SIGKILL of a processor while events flow, and its restart, leave the counts 
     await eventually(
       60_000,
       () => analyst.get(`/stats?event_type=${type}&time_interval=1d&from=${startMs - 1}&to=${startMs + 86_400_000}`),
-      ({ body }) => expect(body.windows.map(({ count, sum }: { count: number; sum: number }) => ({ count, sum }))).toEqual([sums.get(type)]),
+      ({ body }) =>
+        expect(body.windows.map(({ count, sum }: { count: number; sum: number }) => ({ count, sum }))).toEqual([
+          sums.get(type),
+        ]),
     )
   }
 }, 240_000)

@@ -12,7 +12,14 @@ let consumer: Consumer
 beforeAll(async () => {
   const registry = new SchemaRegistry({ host: required('MILLRACE_REGISTRY_URL') })
   // Every retry number is given: kafkajs changes its defaults when NODE_ENV is "test".
-  const retry = { retries: 8, initialRetryTime: 300, maxRetryTime: 5_000, factor: 0.2, multiplier: 2, restartOnFailure: () => Promise.resolve(true) }
+  const retry = {
+    retries: 8,
+    initialRetryTime: 300,
+    maxRetryTime: 5_000,
+    factor: 0.2,
+    multiplier: 2,
+    restartOnFailure: () => Promise.resolve(true),
+  }
   const kafka = new Kafka({
     clientId: 'subscriber',
     brokers: required('MILLRACE_KAFKA_BROKERS').split(','),
@@ -45,7 +52,7 @@ it('a kafkajs consumer with the registry client decodes the statistics', async (
   expect((await producer.post('/events', events)).status).toBe(202)
   await eventually(
     30_000,
-    () => Promise.resolve(seen.filter((record) => record.value['interval'] === '1h').at(-1)),
+    () => Promise.resolve(seen.filter((record) => record.value.interval === '1h').at(-1)),
     (last) =>
       expect(last).toMatchObject({
         key: `${type}@1h@${Date.UTC(2024, 4, 5, 6)}`,

@@ -30,12 +30,12 @@ it('creates every topic of the catalogue on an empty cluster', async () => {
 })
 
 it('leaves an existing topic alone and says how it differs', async () => {
-  const config = new Map([['cleanup.policy', 'delete'], ['retention.ms', '1000']])
+  const config = new Map([
+    ['cleanup.policy', 'delete'],
+    ['retention.ms', '1000'],
+  ])
   const admin = adminWith(new Map([['events', { name: 'events', partitions: 2, config }]]))
   const report = await provision(admin, registrar, { topics, replicationFactor: 1, partitions: 4 })
   expect(admin.created.map((topic) => topic.name)).not.toContain('events')
-  expect(report.differences).toEqual([
-    'events has 2 partitions, not 4',
-    'events has retention.ms=1000, not 604800000',
-  ])
+  expect(report.differences).toEqual(['events has 2 partitions, not 4', 'events has retention.ms=1000, not 604800000'])
 })

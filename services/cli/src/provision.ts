@@ -46,7 +46,8 @@ export async function provision(
     }
     for (const [key, value] of Object.entries(topic.config)) {
       const current = found.config.get(key)
-      if (current !== undefined && current !== value) differences.push(`${topic.name} has ${key}=${current}, not ${value}`)
+      if (current !== undefined && current !== value)
+        differences.push(`${topic.name} has ${key}=${current}, not ${value}`)
     }
   }
   return { createdTopics, differences, schemaIds: await registrar.registerAll() }

@@ -1,0 +1,18 @@
+import { type EnvConfig, type Environment, envAddresses, envInt, envOptional, envUrl, readEnv } from '@millrace/kit'
+
+const provisionSpec = {
+  brokers: envAddresses('MILLRACE_KAFKA_BROKERS', { default: '127.0.0.1:9092' }),
+  registryUrl: envUrl('MILLRACE_REGISTRY_URL', { default: 'http://127.0.0.1:8081/apis/ccompat/v7' }),
+  /** Partitions of every topic but the dead letters; the catalogue's numbers when not set. */
+  partitions: envOptional(envInt('MILLRACE_TOPIC_PARTITIONS', { min: 1, max: 10_000 })),
+  /** Three on a real cluster; the development servers are one broker. */
+  replicationFactor: envInt('MILLRACE_TOPIC_REPLICATION', { default: 3, min: 1, max: 15 }),
+}
+
+/** What `millrace provision` reads from the environment. */
+export type ProvisionConfig = EnvConfig<typeof provisionSpec>
+
+/** Reads the environment of `millrace provision`. Throws `INVALID_CONFIG` with every problem. */
+export function provisionConfig(env: Environment): ProvisionConfig {
+  return readEnv(provisionSpec, env)
+}
