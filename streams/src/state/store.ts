@@ -24,11 +24,6 @@ export interface Row {
   readonly value: Buffer
 }
 
-/** A row as processors see it: the plain value, and the time it was put with. */
-export interface TimestampedRow extends Row {
-  readonly timestamp: number
-}
-
 /** A row to be written, or deleted when `value` is null. */
 export interface Change {
   readonly key: Buffer
@@ -57,15 +52,13 @@ export interface TaskStore {
   load(): Promise<void>
   /** The row, or null. Throws `INVALID_STATE` when it was not loaded: a bug of the processor. */
   get(key: Buffer): Buffer | null
-  /** The timestamp that the row was put with; −1 when there is no row. Same condition as `get`. */
-  timestamp(key: Buffer): number
   /**
-   * Changes a row; kept in memory until the commit. `timestamp` is kept with the row (`state/timestamped-value.ts`) and goes to the changelog
-   * record beside the plain value, as in Kafka Streams' timestamped stores.
+   * Changes a row; kept in memory until the commit. `timestamp` goes to the changelog record. In a timestamped store (`StoreSpec.timestamped`)
+   * values begin with their time (state/timestamped-value.ts), in `get`, `put` and `range` alike; the changelog carries the plain value.
    */
   put(key: Buffer, value: Buffer | null, timestamp: number): void
   /** Committed rows overlaid with this task's changes, in key order; `to` is exclusive. Rows may be changed on the way: a row that is not yet reached shows its last change, a key that is new is left out. */
-  range(from: Buffer, to: Buffer): AsyncIterable<TimestampedRow>
+  range(from: Buffer, to: Buffer): AsyncIterable<Row>
   /** Deletes without a changelog record: for rows whose time is over, which a restore skips by the same rule. */
   expire(key: Buffer): void
   /** Commit, step 1: the changes since the last commit, one per key, as changelog records' content; empty when nothing changed. */

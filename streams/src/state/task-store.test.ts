@@ -6,7 +6,6 @@ import { CachedTaskStore, type CachedTaskStoreOptions } from './task-store.ts'
 import { timestampedValue } from './timestamped-value.ts'
 
 const key = (text: string) => Buffer.from(text)
-const row = (value: string, timestamp = 5) => timestampedValue(Buffer.from(value), timestamp)
 
 /** A byte store whose rows have to be loaded, as those on a disk, with a record of what was asked of it. */
 class LoadedStore implements ByteStore {
@@ -30,7 +29,7 @@ class LoadedStore implements ByteStore {
 }
 
 function taskStore(rows: ByteStore, options: Partial<CachedTaskStoreOptions> = {}): CachedTaskStore {
-  return new CachedTaskStore({ name: 'counts', rows, changelogOffset: 0, ...options })
+  return new CachedTaskStore({ name: 'counts', timestamped: false, rows, changelogOffset: 0, ...options })
 }
 
 async function rowsOf(store: CachedTaskStore, from = key(''), to = Buffer.from([255])): Promise<string[]> {
@@ -42,7 +41,7 @@ async function rowsOf(store: CachedTaskStore, from = key(''), to = Buffer.from([
 describe('a task store', () => {
   it('reads what was loaded, many rows at a time', async () => {
     const rows = new LoadedStore()
-    await rows.write([{ key: key('a'), value: row('1') }], 5)
+    await rows.write([{ key: key('a'), value: key('1') }], 5)
     const store = taskStore(rows, { changelogOffset: 5 })
     expect(store.has(key('a'))).toBe(false)
     expect(() => store.get(key('a'))).toThrow('[INVALID_STATE]')
@@ -53,7 +52,6 @@ describe('a task store', () => {
     expect(rows.loads).toEqual([2])
     expect(store.get(key('a'))).toEqual(key('1'))
     expect(store.get(key('b'))).toBeNull()
-    expect([store.timestamp(key('a')), store.timestamp(key('b'))]).toEqual([5, -1])
     store.want(key('a'))
     await store.load()
     expect(rows.loads).toEqual([2])
@@ -68,7 +66,6 @@ describe('a task store', () => {
     await store.commit(1)
     expect(store.memoryBytes).toBe(0)
     expect(store.get(key('a'))).toEqual(key('1'))
-    expect(store.timestamp(key('a'))).toBe(10)
   })
 
   it('keeps changes to itself until the commit', async () => {
@@ -85,7 +82,7 @@ describe('a task store', () => {
     expect(rows.writes).toEqual([])
     await store.commit(2)
     expect(await rows.changelogOffset()).toBe(2)
-    expect(await rows.multiGet([key('a'), key('b')])).toEqual([row('3', 30), row('2', 20)])
+    expect(await rows.multiGet([key('a'), key('b')])).toEqual([key('3'), key('2')])
     expect(store.drain()).toEqual([])
   })
 
@@ -116,9 +113,24 @@ describe('a task store', () => {
     expect(store.drain()).toEqual([{ key: key('log:a'), value: null, timestamp: 10 }])
   })
 
+  it('leaves the time of timestamped values out of the changelog', async () => {
+    const rows = new LoadedStore()
+    const store = taskStore(rows, { timestamped: true })
+    const value = timestampedValue(key('1'), 10)
+    store.put(key('a'), value, 10)
+    store.put(key('b'), null, 11)
+    expect(store.get(key('a'))).toBe(value)
+    expect(store.drain()).toEqual([
+      { key: key('a'), value: key('1'), timestamp: 10 },
+      { key: key('b'), value: null, timestamp: 11 },
+    ])
+    await store.commit(2)
+    expect(await rows.multiGet([key('a'), key('b')])).toEqual([value, null])
+  })
+
   it('forgets on rollback, drained changes too', async () => {
     const rows = new LoadedStore()
-    await rows.write([{ key: key('a'), value: row('1') }], 1)
+    await rows.write([{ key: key('a'), value: key('1') }], 1)
     const store = taskStore(rows, { changelogOffset: 1 })
     store.put(key('a'), key('2'), 10)
     store.drain()
@@ -140,7 +152,7 @@ describe('a task store', () => {
     store.drain()
     store.put(key('a'), key('2'), 11)
     await store.commit(1)
-    expect(await rows.multiGet([key('a')])).toEqual([row('1', 10)])
+    expect(await rows.multiGet([key('a')])).toEqual([key('1')])
     expect(store.get(key('a'))).toEqual(key('2'))
     expect(store.drain()).toEqual([{ key: key('a'), value: key('2'), timestamp: 11 }])
   })
@@ -148,7 +160,7 @@ describe('a task store', () => {
   it('ranges over committed rows and changes alike', async () => {
     const rows = new LoadedStore()
     await rows.write(
-      ['a', 'c', 'e', 'g'].map((name) => ({ key: key(name), value: row('old') })),
+      ['a', 'c', 'e', 'g'].map((name) => ({ key: key(name), value: key('old') })),
       4,
     )
     const store = taskStore(rows, { changelogOffset: 4 })
@@ -165,7 +177,7 @@ describe('a task store', () => {
     const rows = new LoadedStore()
     const names = Array.from({ length: 1_300 }, (_, index) => key(String(index).padStart(5, '0')))
     await rows.write(
-      names.map((name) => ({ key: name, value: row('old') })),
+      names.map((name) => ({ key: name, value: key('old') })),
       1,
     )
     const store = taskStore(rows, { changelogOffset: 1 })
@@ -196,7 +208,7 @@ describe('a task store', () => {
     const rows = new LoadedStore()
     const names = Array.from({ length: 100 }, (_, index) => key(`k${index}`))
     await rows.write(
-      names.map((name) => ({ key: name, value: timestampedValue(Buffer.alloc(1_000), 1) })),
+      names.map((name) => ({ key: name, value: Buffer.alloc(1_000) })),
       1,
     )
     const store = taskStore(rows, { changelogOffset: 1, cachedBytesMax: 20_000 })

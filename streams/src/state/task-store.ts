@@ -1,6 +1,6 @@
 import { StreamsError } from '../core/errors.ts'
-import type { ByteStore, Change, ChangelogEntry, TaskStore, TimestampedRow } from './store.ts'
-import { timestampedValue, timestampOfRow, valueOfRow } from './timestamped-value.ts'
+import type { ByteStore, Change, ChangelogEntry, Row, TaskStore } from './store.ts'
+import { valueOfRow } from './timestamped-value.ts'
 
 /** How a task's store behaves. */
 export interface CachedTaskStoreOptions {
@@ -9,6 +9,8 @@ export interface CachedTaskStoreOptions {
   readonly rows: ByteStore
   /** What `rows.changelogOffset()` said when the store was opened or restored; 0 when nothing was ever written. */
   readonly changelogOffset: number
+  /** Values begin with their time, which the changelog records leave out. */
+  readonly timestamped: boolean
   /** A row's key as the changelog carries it; the key itself when absent (key-value stores). */
   readonly changelogKey?: (rowKey: Buffer) => Buffer
   /** Committed rows that are kept in memory between commits, in bytes. Default 32 MiB. */
@@ -30,7 +32,7 @@ const rangePageRows = 512
 interface CachedRow {
   readonly key: Buffer
   value: Buffer | null
-  /** Of the value, or of its deletion. */
+  /** Of the change, for the changelog record. */
   timestamp: number
   /** `changed` rows are drained into the changelog, `expired` ones are only deleted; `clean` ones are as committed, or drained already. */
   state: 'clean' | 'changed' | 'expired'
@@ -50,6 +52,7 @@ interface CachedRow {
 export class CachedTaskStore implements TaskStore {
   readonly name: string
   readonly #rows: ByteStore
+  readonly #timestamped: boolean
   readonly #changelogKey: ((rowKey: Buffer) => Buffer) | undefined
   readonly #cachedBytesMax: number
   readonly #dirtyBytesMax: number
@@ -67,6 +70,7 @@ export class CachedTaskStore implements TaskStore {
     this.name = options.name
     this.#rows = options.rows
     this.#changelogOffset = options.changelogOffset
+    this.#timestamped = options.timestamped
     this.#changelogKey = options.changelogKey
     this.#cachedBytesMax = options.cachedBytesMax ?? cachedBytesMaxDefault
     this.#dirtyBytesMax = options.dirtyBytesMax ?? dirtyBytesMaxDefault
@@ -100,32 +104,22 @@ export class CachedTaskStore implements TaskStore {
     for (const [name, key] of wanted) {
       const value = values[index++] ?? null
       if (this.#memory.has(name)) continue
-      this.#remember(name, {
-        key,
-        value: value && valueOfRow(value),
-        timestamp: value === null ? -1 : timestampOfRow(value),
-        state: 'clean',
-        draining: false,
-        used: false,
-      })
+      this.#remember(name, { key, value, timestamp: 0, state: 'clean', draining: false, used: false })
     }
   }
 
   get(key: Buffer): Buffer | null {
     const row = this.#memory.get(key.toString('latin1'))
-    if (row === undefined) {
-      const bytes = this.#peek(key)
-      return bytes && valueOfRow(bytes)
+    if (row !== undefined) {
+      row.used = true
+      return row.value
     }
-    row.used = true
-    return row.value
-  }
-
-  timestamp(key: Buffer): number {
-    const row = this.#memory.get(key.toString('latin1'))
-    if (row !== undefined) return row.value === null ? -1 : row.timestamp
-    const bytes = this.#peek(key)
-    return bytes === null ? -1 : timestampOfRow(bytes)
+    if (this.#rows.peek !== undefined) return this.#rows.peek(key)
+    throw new StreamsError(
+      'INVALID_STATE',
+      `store "${this.name}": a row was read that had not been loaded; name it in Processor.reads`,
+      { store: this.name },
+    )
   }
 
   put(key: Buffer, value: Buffer | null, timestamp: number): void {
@@ -133,10 +127,10 @@ export class CachedTaskStore implements TaskStore {
   }
 
   expire(key: Buffer): void {
-    this.#change(key, null, -1, 'expired')
+    this.#change(key, null, 0, 'expired')
   }
 
-  async *range(from: Buffer, to: Buffer): AsyncIterable<TimestampedRow> {
+  async *range(from: Buffer, to: Buffer): AsyncIterable<Row> {
     const overlay = this.#uncommittedWithin(from, to)
     let next = 0
     let pageFrom = from
@@ -148,34 +142,32 @@ export class CachedTaskStore implements TaskStore {
           row !== undefined && Buffer.compare(row.key, committed.key) < 0;
           row = overlay[++next]
         ) {
-          if (row.value !== null) yield { key: row.key, value: row.value, timestamp: row.timestamp }
+          if (row.value !== null) yield { key: row.key, value: row.value }
         }
         const current = this.#memory.get(committed.key.toString('latin1'))
         if (overlay[next]?.key.equals(committed.key) === true) next++
-        if (current === undefined)
-          yield { key: committed.key, value: valueOfRow(committed.value), timestamp: timestampOfRow(committed.value) }
-        else if (current.value !== null)
-          yield { key: committed.key, value: current.value, timestamp: current.timestamp }
+        if (current === undefined) yield committed
+        else if (current.value !== null) yield { key: committed.key, value: current.value }
       }
       const last = page[page.length - 1]
       if (page.length < rangePageRows || last === undefined) break
       pageFrom = Buffer.concat([last.key, oneZeroByte])
     }
     for (let row = overlay[next]; row !== undefined; row = overlay[++next]) {
-      if (row.value !== null) yield { key: row.key, value: row.value, timestamp: row.timestamp }
+      if (row.value !== null) yield { key: row.key, value: row.value }
     }
   }
 
   drain(): readonly ChangelogEntry[] {
     const entries: ChangelogEntry[] = []
     for (const row of this.#changes) {
-      this.#draining.push({ key: row.key, value: row.value && timestampedValue(row.value, row.timestamp) })
+      this.#draining.push({ key: row.key, value: row.value })
       if (!row.draining) this.#drainingRows.push(row)
       row.draining = true
       if (row.state === 'changed') {
         entries.push({
           key: this.#changelogKey === undefined ? row.key : this.#changelogKey(row.key),
-          value: row.value,
+          value: this.#timestamped && row.value !== null ? valueOfRow(row.value) : row.value,
           timestamp: row.timestamp,
         })
       }
@@ -222,15 +214,6 @@ export class CachedTaskStore implements TaskStore {
     this.#memory.clear()
     this.#cachedBytes = 0
     await this.#rows.close()
-  }
-
-  #peek(key: Buffer): Buffer | null {
-    if (this.#rows.peek !== undefined) return this.#rows.peek(key)
-    throw new StreamsError(
-      'INVALID_STATE',
-      `store "${this.name}": a row was read that had not been loaded; name it in Processor.reads`,
-      { store: this.name },
-    )
   }
 
   #change(key: Buffer, value: Buffer | null, timestamp: number, state: 'changed' | 'expired'): void {

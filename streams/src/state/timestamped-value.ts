@@ -1,5 +1,5 @@
 /**
- * The value of a row on a byte store, as Kafka Streams' timestamped stores keep it. The changelog carries the plain value; the time is the
+ * The value of a row of a timestamped store, as Kafka Streams keeps it. The changelog carries the plain value; the time is the
  * record's own.
  *
  *   ┌────────────────────┬─────────────┐
