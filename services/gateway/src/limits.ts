@@ -1,0 +1,125 @@
+/** Every bound of the gateway, with its reason. What an operator may want to change is in `config.ts`. */
+
+// HTTP
+/** Bodies of routes that take one thing: a lead with every field filled has about 4 KiB. */
+export const bodyBytesMax = 64 * 1024
+/** Bodies of routes that take up to 10,000 things: room for 800 bytes each. */
+export const batchBodyBytesMax = 8 * 1024 * 1024
+/** A body must have arrived after this long; Fastify removes Node's own bound unless one is set. 8 MiB in 30 s is 2.3 Mbit/s. */
+export const requestTimeoutMs = 30_000
+/** Headers take one packet or two: who needs longer holds a socket on purpose. */
+export const headersTimeoutMs = 10_000
+/** How often Node looks for requests over the two bounds above. */
+export const connectionsCheckMs = 5_000
+/** A socket without any traffic. */
+export const connectionTimeoutMs = 60_000
+/** Longer than the usual 60 s of load balancers, so that they close first and never send into a closing socket. */
+export const keepAliveTimeoutMs = 72_000
+/** Path parameters: a UUID has 36 characters. */
+export const pathParamCharsMax = 128
+/** Longest text of one query parameter. */
+export const queryCharsMax = 512
+/** A bearer token of ours has about 400 characters. */
+export const authorizationCharsMax = 4_096
+/** Stripe's bound for the same header, which clients know. */
+export const idempotencyKeyCharsMax = 255
+/** Accepted browser origins of the CORS allow-list. */
+export const corsOriginsMax = 32
+
+// JSON
+/** Metadata deeper than this is a mistake or an attack; `JSON.stringify` of 5,000 levels overflows the stack. */
+export const jsonDepthMax = 32
+/** Content faults that are kept of one text. */
+export const jsonFaultsMax = 100
+/** Faults that one answer lists one by one; the rest is counted in `detail`. */
+export const problemFaultsMax = 1_000
+
+// Events
+export const eventsPerRequestMax = 10_000
+/** Ids and types are keys of topics, stores and charts. */
+export const eventIdCharsMax = 128
+export const userIdCharsMax = 128
+export const eventTypeCharsMax = 128
+/** Far below Kafka's 1 MiB per record, and far above what analytics events carry. */
+export const metadataBytesMax = 64 * 1024
+/** From here on a timestamp is taken as milliseconds; as seconds it would be the year 5138. */
+export const timestampMillisFrom = 100_000_000_000
+/**
+ * How far an event may lie in the future. Event time moves windows on: one event of next year would close every window before it and make
+ * all true ones late. Clocks of well-kept machines differ by less than a second, of phones by a few minutes.
+ */
+export const eventFutureMsMax = 5 * 60_000
+/** Rejections listed per request. Every rejected item is listed with its first fault; further faults of the same items up to this many. */
+export const rejectionsMax = 20_000
+export const eventsPageDefault = 100
+export const eventsPageMax = 1_000
+
+// Producing
+/** Bytes that wait for Kafka's acknowledgement, over all requests. Over it the answer is 503: a slow Kafka must not fill the heap. */
+export const unacknowledgedBytesMax = 64 * 1024 * 1024
+/** What a client is told to wait after a 503. */
+export const retryAfterSeconds = 2
+
+// Statistics
+/** Windows kept in memory per interval, counted over event types: about 12 MB each. At 10 types, 10-second windows of 14 hours. */
+export const statsWindowsPerIntervalMax = 50_000
+export const statsLimitDefault = 1_000
+export const statsLimitMax = 10_000
+/** Streams of updates at the same time; each holds a socket and its buffer. */
+export const statsStreamsMax = 500
+/** Updates that a reconnecting client can ask for again. */
+export const statsRingUpdatesMax = 10_000
+/** A client that reads slower than it is sent is cut off at this backlog; it comes back with Last-Event-ID. */
+export const statsStreamBufferBytesMax = 1024 * 1024
+/** Comments that keep proxies from closing a quiet stream; the usual proxy bound is 60 s. */
+export const statsHeartbeatMs = 15_000
+
+// Leads
+export const leadsPerRequestMax = 10_000
+/** MySQL's columns have these lengths. */
+export const leadNameCharsMax = 100
+export const leadEmailCharsMax = 254
+export const leadTextCharsMax = 255
+export const leadAttributesBytesMax = 16 * 1024
+export const leadsPageDefault = 50
+export const leadsPageMax = 500
+/** Offsets cost the database as much as the rows they skip; deeper pages go by cursor. */
+export const leadsOffsetMax = 100_000
+/** Synchronous leads that wait for their outcome. */
+export const leadWaitersMax = 5_000
+
+// Accounts
+export const usernameCharsMax = 64
+/** Enough for any passphrase; a bound, because hashing reads all of it. */
+export const passwordCharsMax = 256
+/** Argon2id takes 19 MiB and some 50 ms each: two at a time, on libuv's threads. */
+export const passwordChecksConcurrentMax = 2
+/** Logins that wait for their turn: at 2 × 20 per second this is less than 2 s. */
+export const passwordChecksWaitingMax = 64
+/** OWASP and ASVS: at most 10 failures in 15 minutes for one account, wherever they come from. */
+export const loginFailuresMax = 10
+export const loginWindowMs = 15 * 60_000
+/** Accounts whose failures are remembered; beyond it the one that failed longest ago is forgotten. */
+export const loginAccountsMax = 10_000
+/** Logins from one address per minute, on top of the bound per account. */
+export const loginsPerMinuteMax = 60
+/** Clocks of the gateways behind one address may differ by this much. */
+export const tokenClockToleranceMs = 5_000
+
+// API log
+/** Entries that wait to be written: 20 s of 1,000 requests/s. */
+export const apiLogQueueMax = 20_000
+export const apiLogBatchMax = 1_000
+/** How old an entry may get before its batch is sent. */
+export const apiLogFlushMs = 250
+
+// Health
+/** Health is public: checks run at most this often, whoever asks. */
+export const healthCacheMs = 1_000
+export const healthCheckTimeoutMs = 2_000
+
+// Following topics
+/** One wait of a poll; also how long `close` may take. */
+export const pollWaitMsMax = 500
+/** Between attempts to follow a topic again. */
+export const followRetryMsMax = 5_000
