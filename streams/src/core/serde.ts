@@ -6,6 +6,20 @@ export interface Serde<T> {
   read(bytes: Buffer, start: number, end: number): T
   /** A buffer that the caller owns. */
   write(value: T): Buffer
+  /** True when null, which is no bytes at all, is one of the values: a source then keeps records whose value is null. */
+  readonly nullable?: boolean
+}
+
+/** The same serde for a topic whose records may have no value, such as the tombstones of a compacted one. */
+export function nullable<T>(serde: Serde<T>): Serde<T | null> {
+  return {
+    read: (bytes, start, end) => serde.read(bytes, start, end),
+    write(value) {
+      if (value === null) throw new TypeError('null has no bytes')
+      return serde.write(value)
+    },
+    nullable: true,
+  }
 }
 
 /** UTF-8 text. */

@@ -1,0 +1,17 @@
+/** Bounds of what a task holds in memory between two commits, and of what it writes beside its offsets. */
+export const limits = {
+  /** Rows of one pre-aggregation; above it they are forwarded before the commit. At some 200 bytes a row, 20 MB. */
+  preAggregateRowsMax: 100_000,
+  /** Decoded rows of one aggregation; above it the task asks for an early commit. */
+  changedRowsMax: 100_000,
+  /** The broker's default of `offset.metadata.max.bytes`. */
+  commitMetadataBytesMax: 4_096,
+  /** Tasks that write watermarks to one task: 6 bytes each in the commit metadata, in the worst case. */
+  watermarkWritersMax: 384,
+  /** Nodes of one subtopology that keep a stream time of their own: 17 bytes each in the commit metadata. */
+  timedNodesMax: 40,
+  /** Windows that one record may fall into: hopping windows of a year that advance by a second are a mistake. */
+  windowsPerRecordMax: 10_000,
+  /** A topic's name, as the broker bounds it. */
+  topicNameLengthMax: 249,
+} as const
