@@ -23,7 +23,7 @@ export function writeUvarint(bytes: Buffer, value: number, at: number): number {
 
 /** Reads varints one after the other. Keep one and `reset` it: it allocates nothing. */
 export class UvarintReader {
-  #bytes = Buffer.alloc(0)
+  #bytes: Buffer = Buffer.alloc(0)
   #end = 0
   /** The position of the next byte. */
   at = 0
