@@ -18,6 +18,7 @@ export const streamsErrorCodes = [
   'REBALANCED',
   'OUTCOME_UNKNOWN',
   'STORE_FAILED',
+  'STORE_CORRUPT',
   'STORE_LOCKED',
   'TIMED_OUT',
   'CLOSED',
@@ -25,7 +26,11 @@ export const streamsErrorCodes = [
 export type StreamsErrorCode = (typeof streamsErrorCodes)[number]
 
 /** Codes after which the same call may succeed. `OUTCOME_UNKNOWN` is not among them: the producer must be replaced first. */
-const retryable: ReadonlySet<StreamsErrorCode> = new Set<StreamsErrorCode>(['BROKER_UNAVAILABLE', 'REBALANCED', 'TIMED_OUT'])
+const retryable: ReadonlySet<StreamsErrorCode> = new Set<StreamsErrorCode>([
+  'BROKER_UNAVAILABLE',
+  'REBALANCED',
+  'TIMED_OUT',
+])
 
 /** Where an error happened, as far as it is known. */
 export interface ErrorContext {

@@ -1,3 +1,4 @@
+import { StreamsError } from '../core/errors.ts'
 import { SortedKeys } from './sorted-keys.ts'
 import type { ByteStore, ByteStoreProvider, Change, Row } from './store.ts'
 
@@ -7,9 +8,11 @@ import type { ByteStore, ByteStoreProvider, Change, Row } from './store.ts'
  */
 export class MemoryStore implements ByteStore {
   readonly #content: MemoryContent
+  readonly #onClose: () => void
 
-  constructor(content: MemoryContent = new MemoryContent()) {
+  constructor(content: MemoryContent = new MemoryContent(), onClose: () => void = () => {}) {
     this.#content = content
+    this.#onClose = onClose
   }
 
   /** The row at once: rows in memory need no loading. */
@@ -43,7 +46,9 @@ export class MemoryStore implements ByteStore {
     this.#content.clear()
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#onClose()
+  }
 }
 
 /** What a memory store holds; owned by the provider, shared by the stores that are opened on it one after the other. */
@@ -71,24 +76,39 @@ export class MemoryContent {
   }
 }
 
-/** Stores that live in memory, as long as this provider does. */
-export function memoryStores(): ByteStoreProvider {
+/** Stores that live in memory, as long as this provider does. `processId` tells it from other providers. */
+export function memoryStores(processId: string): ByteStoreProvider {
   const contents = new Map<string, Map<number, MemoryContent>>()
+  const open = new Set<MemoryContent>()
 
   return {
+    processId,
     async open(store, partition) {
       const partitions = contents.get(store) ?? new Map<number, MemoryContent>()
       contents.set(store, partitions)
       const content = partitions.get(partition) ?? new MemoryContent()
       partitions.set(partition, content)
-      return new MemoryStore(content)
+      if (open.has(content)) {
+        throw new StreamsError('INVALID_STATE', `store "${store}" of partition ${partition} is open already`, {
+          store,
+          partition,
+        })
+      }
+      open.add(content)
+      return new MemoryStore(content, () => open.delete(content))
     },
     async partitionsOnDisk(store) {
       const partitions = contents.get(store) ?? new Map<number, MemoryContent>()
       return [...partitions]
         .filter(([, content]) => content.changelogOffset !== undefined)
         .map(([partition]) => partition)
+        .sort((left, right) => left - right)
     },
-    async close() {},
+    async discard() {
+      contents.clear()
+    },
+    async close() {
+      open.clear()
+    },
   }
 }

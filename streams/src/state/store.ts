@@ -30,12 +30,21 @@ export interface Change {
   readonly value: Buffer | null
 }
 
-/** Opens the stores of this process. Owns the state directory and its lock. */
+/**
+ * Opens the stores of this process. Owns the place where they are kept, and its lock, from the start to `close`.
+ * Every method of the stores it opens throws `STORE_FAILED`, or `STORE_CORRUPT` when what is stored cannot be read: then close all stores,
+ * `discard`, and restore from the changelogs.
+ */
 export interface ByteStoreProvider {
-  /** Throws `STORE_LOCKED` when another process holds the directory, `STORE_FAILED` otherwise. */
+  /** The same for every run on this place, and no other place's: as nobody else holds the lock, transactional ids can be made of it. */
+  readonly processId: string
+  /** Throws `INVALID_STATE` when the store is open already. */
   open(store: string, partition: number): Promise<ByteStore>
   /** Partitions of `store` that have rows here, from an earlier run. */
   partitionsOnDisk(store: string): Promise<readonly number[]>
+  /** Puts everything stored aside and begins with empty stores. All stores must be closed. The process id and the lock stay. */
+  discard(): Promise<void>
+  /** Closes the stores that are open, then gives up the lock. Idempotent. */
   close(): Promise<void>
 }
 

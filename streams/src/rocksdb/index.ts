@@ -1,0 +1,1 @@
+export { openRocksDbStores, type RocksDbStoresOptions } from './rocksdb-stores.ts'

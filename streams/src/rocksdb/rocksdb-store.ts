@@ -1,0 +1,105 @@
+import type RocksDB from 'rocksdb-native'
+import { StreamsError } from '../core/errors.ts'
+import type { ByteStore, Change, Row } from '../state/store.ts'
+import { translateDatabaseError } from './database-error.ts'
+import { decodeOffset, encodeOffset, keyOfRow, offsetKey, partitionBound, rowKey } from './row-layout.ts'
+
+/**
+ * One store and partition: a range of its store's column family. Writes go through the write-ahead log, which the operating system holds
+ * from the moment `write` resolves: the death of this process loses nothing. The loss of power may lose the last commits, of all stores
+ * alike; the changelog offset in the same batch then says where to read on.
+ */
+export class RocksDbStore implements ByteStore {
+  readonly #family: RocksDB
+  readonly #name: string
+  readonly #partition: number
+  readonly #offsetKey: Buffer
+  readonly #onClose: () => void
+
+  constructor(options: { family: RocksDB; name: string; partition: number; onClose: () => void }) {
+    this.#family = options.family
+    this.#name = options.name
+    this.#partition = options.partition
+    this.#offsetKey = offsetKey(options.partition)
+    this.#onClose = options.onClose
+  }
+
+  async multiGet(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
+    return this.#get(keys.map((key) => rowKey(this.#partition, key)))
+  }
+
+  async range(from: Buffer, to: Buffer, limit: number): Promise<readonly Row[]> {
+    const rows: Row[] = []
+    const bounds = { gte: rowKey(this.#partition, from), lt: rowKey(this.#partition, to) }
+    if (limit <= 0 || Buffer.compare(bounds.gte, bounds.lt) >= 0) return rows
+    try {
+      // A capacity above the limit lets one read see the end, too.
+      for await (const { key, value } of this.#family.iterator(bounds, { limit, capacity: limit + 1 })) {
+        rows.push({ key: keyOfRow(key), value })
+      }
+    } catch (error) {
+      throw this.#failed(error, 'a range could not be read')
+    }
+    return rows
+  }
+
+  async changelogOffset(): Promise<number | undefined> {
+    const [bytes] = await this.#get([this.#offsetKey])
+    if (bytes === null || bytes === undefined) return undefined
+    const offset = decodeOffset(bytes)
+    if (offset === undefined) {
+      throw new StreamsError('STORE_CORRUPT', `store "${this.#name}": its changelog offset has ${bytes.length} bytes`, {
+        store: this.#name,
+      })
+    }
+    return offset
+  }
+
+  async write(changes: readonly Change[], changelogOffset: number): Promise<void> {
+    const batch = this.#family.write({ capacity: changes.length + 1 })
+    for (const { key, value } of changes) {
+      if (value === null) batch.tryDelete(rowKey(this.#partition, key))
+      else batch.tryPut(rowKey(this.#partition, key), value)
+    }
+    batch.tryPut(this.#offsetKey, encodeOffset(changelogOffset))
+    await this.#apply(batch, `${changes.length} changes could not be written`)
+  }
+
+  async wipe(): Promise<void> {
+    const batch = this.#family.write({ capacity: 1 })
+    batch.tryDeleteRange(partitionBound(this.#partition), partitionBound(this.#partition + 1))
+    await this.#apply(batch, 'it could not be wiped')
+  }
+
+  async close(): Promise<void> {
+    this.#onClose()
+  }
+
+  async #get(keys: readonly Buffer[]): Promise<(Buffer | null)[]> {
+    if (keys.length === 0) return []
+    const batch = this.#family.read({ capacity: keys.length })
+    try {
+      const values = keys.map((key) => batch.get(key))
+      const [, ...found] = await Promise.all([batch.flush(), ...values])
+      return found
+    } catch (error) {
+      throw this.#failed(error, `${keys.length} rows could not be read`)
+    } finally {
+      batch.destroy()
+    }
+  }
+
+  async #apply(batch: ReturnType<RocksDB['write']>, action: string): Promise<void> {
+    try {
+      await batch.flush()
+    } catch (error) {
+      throw this.#failed(error, action)
+    } finally {
+      batch.destroy()
+    }
+  }
+
+  #failed(error: unknown, action: string): StreamsError {
+    return translateDatabaseError(error, `store "${this.#name}", partition ${this.#partition}: ${action}`, this.#name)
+  }
+}
