@@ -1,0 +1,211 @@
+import { requestTimeoutMs, streamIdleMs } from '../limits.ts'
+import type { Interval } from '../stats/interval.ts'
+import type { ShownRange } from '../stats/shown-range.ts'
+import { parseStatsWindow, type StatsWindow } from '../stats/stats-window.ts'
+import { ConsoleError } from './console-error.ts'
+import { type Health, parseHealth } from './health.ts'
+import { listAt, numberAt, objectAt, optionalTextAt, textAt } from './json.ts'
+import { errorOf } from './problem.ts'
+import type { ServerClock } from './server-clock.ts'
+import { createSseParser } from './sse-parser.ts'
+
+/** What sign-in takes. */
+export interface Credentials {
+  readonly username: string
+  readonly password: string
+}
+
+/** What sign-in gives. */
+export interface Grant {
+  readonly token: string
+  readonly expiresInS: number
+}
+
+/** Which windows are wanted. */
+export interface StatsQuery {
+  readonly interval: Interval
+  readonly range: ShownRange
+}
+
+/** Where the stream shall begin. */
+export interface StreamQuery {
+  readonly interval: Interval
+  /** The id of the last message seen, or empty. */
+  readonly lastEventId: string
+}
+
+/** One update of the stream. */
+export interface StatsUpdate {
+  readonly window: StatsWindow
+  readonly lastEventId: string
+}
+
+/** An open stream. Reading ends when the server ends it and throws when the connection breaks, falls silent or is aborted. */
+export interface StatsStream {
+  /** What one read of the connection brought; an empty list for a heartbeat. */
+  readonly batches: AsyncIterable<readonly StatsUpdate[]>
+}
+
+/**
+ * The page's view of the gateway. Every method rejects with a {@link ConsoleError}, also after `signal` was aborted; none tries again by
+ * itself. Requests have a deadline, the stream one for its first byte and one for silence.
+ */
+export interface GatewayClient {
+  login(credentials: Credentials, signal: AbortSignal): Promise<Grant>
+  /** Windows of all types that start in the range, oldest first. */
+  fetchStats(query: StatsQuery, signal: AbortSignal): Promise<readonly StatsWindow[]>
+  openStatsStream(query: StreamQuery, signal: AbortSignal): Promise<StatsStream>
+  /** Also answers when servers are down: that is what it reports. */
+  fetchHealth(signal: AbortSignal): Promise<Health>
+}
+
+/** What the client is made of. */
+export interface GatewayClientOptions {
+  readonly fetch: typeof fetch
+  /** The token of the session, or null before sign-in. */
+  readonly readToken: () => string | null
+  readonly clock: ServerClock
+}
+
+/** A client for the gateway that served this page. */
+export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOptions): GatewayClient {
+  async function send(path: string, init: RequestInit): Promise<Response> {
+    const token = readToken()
+    const headers = new Headers(init.headers)
+    if (token !== null) headers.set('authorization', `Bearer ${token}`)
+    try {
+      const response = await fetch(path, { ...init, headers, cache: 'no-store' })
+      clock.observe(response.headers.get('date'))
+      return response
+    } catch (reason) {
+      throw ConsoleError.from(reason)
+    }
+  }
+
+  async function json(path: string, init: RequestInit, signal: AbortSignal): Promise<unknown> {
+    const response = await send(path, {
+      ...init,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+    })
+    if (!response.ok) throw await errorOf(response)
+    return readJson(response)
+  }
+
+  return {
+    async login({ username, password }, signal) {
+      const body = JSON.stringify({ username, password })
+      const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+      const answer = objectAt(await json('/api/v1/login', init, signal), 'login')
+      return { token: textAt(answer, 'token'), expiresInS: numberAt(answer, 'expires_in') }
+    },
+
+    async fetchStats({ interval, range }, signal) {
+      const query = new URLSearchParams({
+        time_interval: interval,
+        from: String(range.fromMs),
+        to: String(range.toMs),
+      })
+      const answer = objectAt(await json(`/stats?${query}`, {}, signal), 'stats')
+      const eventType = optionalTextAt(answer, 'event_type')
+      return listAt(answer, 'windows').map((window) => parseStatsWindow(window, eventType))
+    },
+
+    async openStatsStream({ interval, lastEventId }, signal) {
+      const silence = createSilenceWatch(requestTimeoutMs)
+      const headers = new Headers({ accept: 'text/event-stream' })
+      if (lastEventId !== '') headers.set('last-event-id', lastEventId)
+      try {
+        const response = await send(`/stats/stream?time_interval=${interval}`, {
+          headers,
+          signal: AbortSignal.any([signal, silence.signal]),
+        })
+        if (!response.ok) throw await errorOf(response)
+        if (response.body === null) throw new ConsoleError('bad_answer', 'The stream has no body.')
+        return { batches: readUpdates(response.body, silence) }
+      } catch (reason) {
+        silence.stop()
+        throw reason
+      }
+    },
+
+    async fetchHealth(signal) {
+      const response = await send('/api/v1/health', {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+      })
+      // 503 is how a gateway whose servers are down answers this; its body tells which.
+      if (!response.ok && response.status !== 503) throw await errorOf(response)
+      return parseHealth(await readJson(response))
+    },
+  }
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  let text: string
+  try {
+    text = await response.text()
+  } catch (reason) {
+    throw ConsoleError.from(reason)
+  }
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new ConsoleError('bad_answer', 'The gateway answered with something that is not JSON.', { cause })
+  }
+}
+
+async function* readUpdates(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  silence: SilenceWatch,
+): AsyncGenerator<readonly StatsUpdate[]> {
+  const parser = createSseParser()
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  try {
+    while (true) {
+      silence.restart(streamIdleMs)
+      const { done, value } = await reader.read()
+      if (done) return
+      const updates: StatsUpdate[] = []
+      for (const message of parser.push(value)) {
+        if (message.event !== 'stats') continue
+        const window = parseStatsWindow(parseData(message.data), null)
+        updates.push({ window, lastEventId: message.lastEventId })
+      }
+      yield updates
+    }
+  } catch (reason) {
+    throw ConsoleError.from(reason)
+  } finally {
+    silence.stop()
+    // Frees the connection when the reader leaves early; a connection that broke has nothing left to free.
+    await reader.cancel().catch(() => undefined)
+  }
+}
+
+function parseData(data: string): unknown {
+  try {
+    return JSON.parse(data)
+  } catch (cause) {
+    throw new ConsoleError('bad_answer', 'A message of the stream is not JSON.', { cause })
+  }
+}
+
+interface SilenceWatch {
+  readonly signal: AbortSignal
+  restart(timeoutMs: number): void
+  stop(): void
+}
+
+/** Aborts when it is not restarted in time. */
+function createSilenceWatch(timeoutMs: number): SilenceWatch {
+  const controller = new AbortController()
+  const abort = () => controller.abort(new DOMException('The stream fell silent.', 'TimeoutError'))
+  let timer = setTimeout(abort, timeoutMs)
+  return {
+    signal: controller.signal,
+    restart(nextTimeoutMs) {
+      clearTimeout(timer)
+      timer = setTimeout(abort, nextTimeoutMs)
+    },
+    stop: () => clearTimeout(timer),
+  }
+}

@@ -1,0 +1,65 @@
+import type { VNode } from 'preact'
+import { useCallback, useState } from 'preact/hooks'
+import type { Timers } from '../feed/timers.ts'
+import type { GatewayClient } from '../gateway/gateway-client.ts'
+import type { Clock } from '../gateway/server-clock.ts'
+import type { LiveSettings } from '../live/live-settings.ts'
+import type { SessionStore } from '../session/session-store.ts'
+import { LivePage } from './live-page.tsx'
+import { SignIn } from './sign-in.tsx'
+
+/** All that the page needs from the outside. */
+export interface AppProps {
+  readonly client: GatewayClient
+  readonly sessions: SessionStore
+  readonly clock: Clock
+  readonly timers: Timers
+  /** Where this page came from, for commands to copy. */
+  readonly origin: string
+  readonly readSettings: () => LiveSettings
+  readonly writeSettings: (settings: LiveSettings) => void
+}
+
+/** Sign-in, or the live page of who has signed in. */
+export function App({ client, sessions, clock, timers, origin, readSettings, writeSettings }: AppProps): VNode {
+  const [session, setSession] = useState(() => sessions.read())
+  const [notice, setNotice] = useState<string | null>(null)
+  const leave = useCallback(
+    (reason: string | null) => {
+      sessions.clear()
+      setSession(null)
+      setNotice(reason)
+    },
+    [sessions],
+  )
+
+  if (session === null) {
+    return (
+      <SignIn
+        notice={notice}
+        onSubmit={async (credentials) => {
+          const grant = await client.login(credentials, new AbortController().signal)
+          const next = {
+            username: credentials.username,
+            token: grant.token,
+            expiresAtMs: clock.nowMs() + grant.expiresInS * 1_000,
+          }
+          sessions.write(next)
+          setSession(next)
+        }}
+      />
+    )
+  }
+  return (
+    <LivePage
+      username={session.username}
+      client={client}
+      clock={clock}
+      timers={timers}
+      origin={origin}
+      readSettings={readSettings}
+      writeSettings={writeSettings}
+      onLeave={leave}
+    />
+  )
+}
