@@ -1,0 +1,37 @@
+import type { EventStats } from '@millrace/schemas'
+import { type Static, Type } from 'typebox'
+
+const nullableNumber = (description: string) => Type.Unsafe<number | null>({ type: ['number', 'null'], description })
+
+/** One window as the API gives it out. */
+export const StatsWindow = Type.Object({
+  event_type: Type.String(),
+  window_start: Type.Integer({ description: 'UNIX milliseconds, inclusive.' }),
+  window_end: Type.Integer({ description: 'UNIX milliseconds, exclusive.' }),
+  count: Type.Integer({ description: 'Events in the window.' }),
+  value_count: Type.Integer({ description: 'Events in the window that had a number in metadata.value.' }),
+  sum: Type.Number(),
+  avg: nullableNumber('sum / value_count; null without values.'),
+  min: nullableNumber('null without values.'),
+  max: nullableNumber('null without values.'),
+  final: Type.Boolean({ description: 'The window is closed: it will not change any more.' }),
+  updated_at: Type.Integer({ description: 'When the processor last wrote it, UNIX milliseconds.' }),
+})
+export type StatsWindow = Static<typeof StatsWindow>
+
+/** A record of the topic as the API gives it out. */
+export function toStatsWindow(stats: EventStats): StatsWindow {
+  return {
+    event_type: stats.event_type,
+    window_start: stats.window_start,
+    window_end: stats.window_end,
+    count: stats.count,
+    value_count: stats.value_count,
+    sum: stats.sum,
+    avg: stats.avg,
+    min: stats.min,
+    max: stats.max,
+    final: stats.final,
+    updated_at: stats.updated_at,
+  }
+}
