@@ -1,0 +1,37 @@
+/** Rows of one multi-row statement: larger ones gain nothing measurable and hold locks for longer. */
+export const statementRowsMax = 500
+
+/** Keys of one `IN (…)` list. */
+export const lookupKeysMax = 1_000
+
+/** Rows of one page. */
+export const pageRowsMax = 1_000
+
+/** How deep numbered pages go: MySQL reads and throws away every row before a page; further on there is the cursor. */
+export const pageDepthRowsMax = 100_000
+
+/** A total is counted up to here: counting a million index entries takes about 0.2 s. */
+export const totalRowsMax = 1_000_000
+
+/** Accounts of one listing: they are made by people, one at a time. */
+export const usersMax = 1_000
+
+/** Connections of one process. */
+export const poolConnectionsDefault = 8
+
+/** Callers that may wait for a connection: more means that the database is too slow, and waiting would not cure it. */
+export const poolWaitingMax = 1_000
+
+export const connectTimeoutMsDefault = 5_000
+/** One call of a repository: a transaction of a few statements. A stalled database must not hold a sink for ever. */
+export const callTimeoutMsDefault = 15_000
+/** A lock held for longer belongs to something stuck; the caller retries. */
+export const lockWaitSeconds = 5
+
+/** How long one migration run waits for another one. */
+export const migrationLockSeconds = 60
+/** A migration may rebuild a table. */
+export const migrationTimeoutMs = 600_000
+
+/** DATETIME's last millisecond, 9999-12-31T23:59:59.999Z. */
+export const dateTimeMaxMs = 253_402_300_799_999

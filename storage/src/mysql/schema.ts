@@ -1,0 +1,159 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  char,
+  check,
+  date,
+  datetime,
+  double,
+  index,
+  int,
+  longtext,
+  mysqlTable,
+  primaryKey,
+  smallint,
+  uniqueIndex,
+  varchar,
+} from 'drizzle-orm/mysql-core'
+
+/*
+ * The tables as Drizzle sees them. `migrations/*.sql` makes them, in the common subset of MySQL 8.4 and MariaDB 11.4; a test holds both to
+ * each other, column by column and index by index. Times are UTC with milliseconds. Ids are ASCII and compared byte by byte (the
+ * migrations say so: Drizzle has no word for collations).
+ */
+
+function time(name: string) {
+  return datetime(name, { fsp: 3, mode: 'date' })
+}
+
+/** Accounts. `role` is checked by the gateway, which owns the list of roles. */
+export const users = mysqlTable(
+  'users',
+  {
+    id: char('id', { length: 36 }).primaryKey(),
+    username: varchar('username', { length: 64 }).notNull(),
+    passwordHash: varchar('password_hash', { length: 255 }).notNull(),
+    role: varchar('role', { length: 32 }).notNull(),
+    disabled: boolean('disabled').notNull().default(false),
+    createdAt: time('created_at').notNull(),
+    updatedAt: time('updated_at').notNull(),
+  },
+  (table) => [uniqueIndex('users_username').on(table.username)],
+)
+
+/**
+ * Leads as they were submitted. `source_partition` and `source_offset` are the place of the record that was stored: the record whose place this is was
+ * `stored`, any other one with the same id was a duplicate or a conflict.
+ */
+export const leads = mysqlTable(
+  'leads',
+  {
+    leadId: char('lead_id', { length: 36 }).primaryKey(),
+    firstName: varchar('first_name', { length: 255 }).notNull(),
+    lastName: varchar('last_name', { length: 255 }).notNull(),
+    email: varchar('email', { length: 320 }).notNull(),
+    phone: varchar('phone', { length: 64 }),
+    dateOfBirth: date('date_of_birth', { mode: 'string' }),
+    address: varchar('address', { length: 1_000 }),
+    city: varchar('city', { length: 255 }),
+    postalCode: varchar('postal_code', { length: 32 }),
+    country: char('country', { length: 2 }),
+    source: varchar('source', { length: 255 }),
+    campaign: varchar('campaign', { length: 255 }),
+    consent: boolean('consent'),
+    attributes: longtext('attributes').notNull(),
+    status: varchar('status', { length: 32 }).notNull(),
+    contentHash: char('content_hash', { length: 64 }).notNull(),
+    submittedBy: varchar('submitted_by', { length: 128 }).notNull(),
+    requestId: varchar('request_id', { length: 64 }).notNull(),
+    receivedAt: time('received_at').notNull(),
+    storedAt: time('stored_at').notNull(),
+    sourcePartition: int('source_partition').notNull(),
+    sourceOffset: bigint('source_offset', { mode: 'number' }).notNull(),
+  },
+  (table) => [
+    index('leads_received').on(table.receivedAt, table.leadId),
+    index('leads_status_received').on(table.status, table.receivedAt, table.leadId),
+    index('leads_email').on(table.email),
+    check('leads_attributes_json', sql`json_valid(${table.attributes})`),
+  ],
+)
+
+/** Requests of the API: metadata, no bodies. */
+export const apiRequestLogs = mysqlTable(
+  'api_request_logs',
+  {
+    requestId: varchar('request_id', { length: 64 }).primaryKey(),
+    method: varchar('method', { length: 16 }).notNull(),
+    route: varchar('route', { length: 255 }).notNull(),
+    principal: varchar('principal', { length: 128 }),
+    role: varchar('role', { length: 32 }),
+    receivedAt: time('received_at').notNull(),
+    requestBytes: bigint('request_bytes', { mode: 'number' }).notNull(),
+    contentType: varchar('content_type', { length: 255 }),
+    storedAt: time('stored_at').notNull(),
+  },
+  (table) => [
+    index('api_request_logs_received').on(table.receivedAt),
+    index('api_request_logs_principal').on(table.principal, table.receivedAt),
+    index('api_request_logs_route').on(table.route, table.receivedAt),
+  ],
+)
+
+/** The responses to `api_request_logs`, by the same request id. */
+export const apiResponseLogs = mysqlTable(
+  'api_response_logs',
+  {
+    requestId: varchar('request_id', { length: 64 }).primaryKey(),
+    respondedAt: time('responded_at').notNull(),
+    status: smallint('status').notNull(),
+    responseBytes: bigint('response_bytes', { mode: 'number' }).notNull(),
+    durationMs: double('duration_ms').notNull(),
+    errorCode: varchar('error_code', { length: 64 }),
+    accepted: int('accepted'),
+    rejected: int('rejected'),
+    storedAt: time('stored_at').notNull(),
+  },
+  (table) => [
+    index('api_response_logs_responded').on(table.respondedAt),
+    index('api_response_logs_status').on(table.status, table.respondedAt),
+  ],
+)
+
+/**
+ * How far each partition is stored. `next_offset` changes only together with the rows. `settled_offset` says up to where what follows from
+ * storing (outcomes, dead letters) is known to be produced: it lags behind, so a restart may produce some of it again, and never misses any.
+ */
+export const sinkOffsets = mysqlTable(
+  'sink_offsets',
+  {
+    consumerGroup: varchar('consumer_group', { length: 128 }).notNull(),
+    topic: varchar('topic', { length: 249 }).notNull(),
+    partitionNumber: int('partition_number').notNull(),
+    nextOffset: bigint('next_offset', { mode: 'number' }).notNull(),
+    settledOffset: bigint('settled_offset', { mode: 'number' }).notNull(),
+    updatedAt: time('updated_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.consumerGroup, table.topic, table.partitionNumber] })],
+)
+
+/** Records that the database, or a rule before it, refused: kept so that a restart derives the same outcome. Holds no content. */
+export const sinkRejections = mysqlTable(
+  'sink_rejections',
+  {
+    topic: varchar('topic', { length: 249 }).notNull(),
+    partitionNumber: int('partition_number').notNull(),
+    recordOffset: bigint('record_offset', { mode: 'number' }).notNull(),
+    reason: varchar('reason', { length: 255 }).notNull(),
+    rejectedAt: time('rejected_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.topic, table.partitionNumber, table.recordOffset] })],
+)
+
+/** Migrations that were applied, with the checksum of the file that was. */
+export const schemaMigrations = mysqlTable('schema_migrations', {
+  name: varchar('name', { length: 128 }).primaryKey(),
+  checksum: char('checksum', { length: 64 }).notNull(),
+  appliedAt: time('applied_at').notNull(),
+})
