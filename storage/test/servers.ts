@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto'
+import type { ApiLog, Lead } from '@millrace/schemas'
+import { type Mysql, openMysql } from '@millrace/storage/mysql'
+
+/** A variable that names a real server; a test fails without it instead of passing unseen. */
+export function required(name: string): string {
+  const value = process.env[name]
+  if (value === undefined || value === '')
+    throw new Error(`${name} is not set: these tests need the real servers (npm test starts them)`)
+  return value
+}
+
+/** MySQL as the variables say. */
+export function mysqlOfTests(options: { connectionsMax?: number; callTimeoutMs?: number } = {}): Mysql {
+  return openMysql({
+    host: required('MILLRACE_MYSQL_HOST'),
+    port: Number(required('MILLRACE_MYSQL_PORT')),
+    user: required('MILLRACE_MYSQL_USER'),
+    password: required('MILLRACE_MYSQL_PASSWORD'),
+    database: required('MILLRACE_MYSQL_DATABASE'),
+    connectionsMax: 4,
+    ...options,
+  })
+}
+
+/** A name that no other test and no earlier run has. */
+export function uniqueName(prefix: string): string {
+  return `${prefix}-${randomUUID().slice(0, 8)}`
+}
+
+/** A valid lead, with `changes`. */
+export function leadOf(changes: Partial<Lead> = {}): Lead {
+  return {
+    lead_id: randomUUID(),
+    first_name: 'Zoë',
+    last_name: 'Çelik 🌾',
+    email: 'zoe@example.org',
+    phone: null,
+    date_of_birth: '1990-02-28',
+    address: null,
+    city: null,
+    postal_code: null,
+    country: 'TR',
+    source: 'web',
+    campaign: null,
+    consent: true,
+    attributes: '{"size":"40"}',
+    content_hash: 'a'.repeat(64),
+    submitted_by: 'user-1',
+    request_id: randomUUID(),
+    received_at: Date.UTC(2026, 10, 21, 9, 30, 0, 123),
+    ...changes,
+  }
+}
+
+/** A valid API log record, with `changes`. */
+export function apiLogOf(changes: Partial<ApiLog> = {}): ApiLog {
+  return {
+    request_id: randomUUID(),
+    method: 'POST',
+    route: '/api/v1/lead/process',
+    principal: 'user-1',
+    role: 'user',
+    received_at: Date.UTC(2026, 10, 21, 9, 30),
+    request_bytes: 312,
+    content_type: 'application/json',
+    responded_at: Date.UTC(2026, 10, 21, 9, 30, 0, 40),
+    status: 201,
+    response_bytes: 88,
+    duration_ms: 40.25,
+    error_code: null,
+    accepted: 1,
+    rejected: null,
+    ...changes,
+  }
+}
