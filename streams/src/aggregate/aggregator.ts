@@ -10,8 +10,12 @@ export interface Aggregator<V, A, R = A> {
   readonly version: number
   init(): A
   add(accumulator: A, value: V, timestamp: number): A
-  /** Both arguments are given up. merge(add*(init), add*(init)) must equal add* over all values, whatever the order. */
+  /**
+   * May change and return `left`; `right` is only read, and nothing of it that can change may be kept: it is merged into several windows.
+   * merge(add*(init), add*(init)) must equal add* over all values, whatever the order.
+   */
   merge?(left: A, right: A): A
+  /** A value of its own: later calls of `add` and `merge` must not show in it. */
   result(accumulator: A): R
   /** The accumulator's bytes, in stores, changelogs and repartition topics. */
   readonly serde: Serde<A>

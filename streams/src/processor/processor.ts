@@ -1,24 +1,40 @@
 import type { StreamRecord } from '../core/record.ts'
 import type { TaskStore } from '../state/store.ts'
 
-/** Why a record was dropped. */
-export const dropReasons = ['late', 'null-key', 'negative-timestamp', 'undecodable', 'window-expired'] as const
+/**
+ * Why a record was dropped. `late`: too late for a window, once per window. `null-key`, `null-value`: an operator that needs one met none;
+ * `null-key-repartition`: a record without a key on its way to a repartition topic, which Kafka Streams drops without counting.
+ */
+export const dropReasons = [
+  'late',
+  'null-key',
+  'null-key-repartition',
+  'null-value',
+  'negative-timestamp',
+  'undecodable',
+  'failed',
+] as const
 export type DropReason = (typeof dropReasons)[number]
 
 /** What a node of the graph does with each record. One instance per task: it may keep state, but what must survive belongs in a store. */
 export interface Processor<KI, VI, KO, VO> {
   /** Called once, before any record, after the stores are restored. May load rows. */
   init?(context: ProcessorContext<KO, VO>): void | Promise<void>
-  /** Names the rows that `process` will read, with `store.want`. A node without stores has none. */
-  reads?(record: StreamRecord<KI, VI>): void
+  /**
+   * Asks for the rows that `process` will read, with `store.want`, and says whether all are there already. If not, the record waits until
+   * they are loaded, together with those of the records behind it. A node without stores has none.
+   */
+  reads?(record: StreamRecord<KI, VI>): boolean
   /** Handles one record; synchronous. Every row it reads has been loaded. */
   process(record: StreamRecord<KI, VI>): void
   /**
-   * Commit, step 1, before changes are drained: forwards what is held back (pre-aggregates, cached updates, results of windows that have closed).
+   * Commit, step 1, before changes are drained: forwards what is held back (pre-aggregates, updates, results of windows that have closed).
    * Nodes are flushed in topological order, so that a node's `process` sees what its parents flushed before it is flushed itself.
    */
   flush?(): void | Promise<void>
-  /** The transaction was aborted: forget what was held since the last commit. The task is then closed and built anew; here for what lives outside. */
+  /** Times that must survive with the committed offsets, such as an observed stream time; each −1 or more. Asked after `flush`. */
+  times?(): readonly number[]
+  /** The task is closed; for what lives outside of it. After an aborted transaction the task is closed and built anew. */
   close?(): void
 }
 
@@ -33,10 +49,27 @@ export interface ProcessorContext<KO, VO> {
    * minimum of the sources' stream times, idle ones excepted. Never goes back, also not over restarts (it travels with the committed offsets).
    */
   streamTimeMs(): number
+  /** What `times` said at the last commit before this task was started; empty when that is not known. */
+  readonly restoredTimes: readonly number[]
   /** Wall clock, for `updated_at` and the like: never for windows. */
   nowMs(): number
   /** Where the current record came from; undefined during `flush`. */
-  origin(): { readonly topic: string; readonly partition: number; readonly offset: number } | undefined
+  origin(): RecordOrigin | undefined
   /** Counts records that are dropped (`records` of a partial may be more than one). */
-  dropped(reason: DropReason, records: number, detail?: { readonly windowStartMs: number; readonly streamTimeMs: number }): void
+  dropped(reason: DropReason, records: number, window?: LateFor): void
+  /** Asks for a commit soon, because memory is held that a commit lets go of. */
+  requestCommit(): void
+}
+
+/** Where a record was read. */
+export interface RecordOrigin {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** The window that a late record was too late for. */
+export interface LateFor {
+  readonly windowStartMs: number
+  readonly streamTimeMs: number
 }

@@ -1,0 +1,44 @@
+import type { Aggregator } from '../aggregate/aggregator.ts'
+import type { Serde } from '../core/serde.ts'
+
+/** How values become a row: what aggregations, reductions and merges have in common. A row that becomes null is deleted. */
+export interface Fold<V, A, R> {
+  first(value: V, timestamp: number): A
+  next(accumulator: A, value: V, timestamp: number): A
+  result(accumulator: A): R
+  readonly serde: Serde<A>
+}
+
+/** Adds values. */
+export function aggregating<V, A, R>(aggregator: Aggregator<V, A, R>): Fold<V, A, R> {
+  return {
+    first: (value, timestamp) => aggregator.add(aggregator.init(), value, timestamp),
+    next: (accumulator, value, timestamp) => aggregator.add(accumulator, value, timestamp),
+    result: (accumulator) => aggregator.result(accumulator),
+    serde: aggregator.serde,
+  }
+}
+
+/** Combines two values into one of the same type; the first value is the row as it is. */
+export function reducing<V>(reduce: (row: V, value: V) => V, serde: Serde<V>): Fold<V, V, V> {
+  return {
+    first: (value) => value,
+    next: reduce,
+    result: (row) => row,
+    serde,
+  }
+}
+
+/** Merges accumulators that were made elsewhere. */
+export function merging<V, A, R>(aggregator: MergeableAggregator<V, A, R>): Fold<A, A, R> {
+  return {
+    // A part is shared by all windows it is merged into: only the left side of a merge belongs to the row.
+    first: (part) => aggregator.merge(aggregator.init(), part),
+    next: (accumulator, part) => aggregator.merge(accumulator, part),
+    result: (accumulator) => aggregator.result(accumulator),
+    serde: aggregator.serde,
+  }
+}
+
+/** An aggregator that can merge. */
+export type MergeableAggregator<V, A, R> = Aggregator<V, A, R> & { merge(left: A, right: A): A }

@@ -1,0 +1,204 @@
+import { limits } from '../core/limits.ts'
+import { noHeaders, type RecordHeader } from '../core/record.ts'
+import type { Serde } from '../core/serde.ts'
+import type { Row, TaskStore } from '../state/store.ts'
+import { timestampOfRow, valueOfRow } from '../state/timestamped-value.ts'
+import { keyOfWindowRow, windowRowBound, windowRowKey, windowStartOfRow } from '../state/window-key.ts'
+import { closedStartMax, type TimeWindows } from '../windows/time-windows.ts'
+import type { Windowed } from '../windows/windowed.ts'
+import type { Change, EmitMode } from './change.ts'
+import type { Fold } from './fold.ts'
+import { FoldedRow } from './folded-row.ts'
+import type { ProcessorContext } from './processor.ts'
+import { rowId } from './row-id.ts'
+
+/** What rows of windows are made of. */
+export interface WindowRowsOptions<K, V, A, R> {
+  readonly store: string
+  readonly keySerde: Serde<K>
+  readonly fold: Fold<V, A, R>
+  readonly windows: TimeWindows
+  /** How long a row is kept after its window's start, in stream time; at least size + grace. */
+  readonly retentionMs: number
+  readonly emit: EmitMode
+}
+
+/**
+ * The rows of a windowed aggregation: one per key and window. Rows that change between two commits are kept decoded; `flush` writes them,
+ * hands on what the emit mode says, and looks for windows that have closed and rows whose time is over. The store's order is by window
+ * start, so both are short ranges, and nothing is looked for before stream time passes the next window's bound.
+ *
+ * A result is final once: closing goes on from the stream time through which it was done at the last commit, which `times` of the
+ * processor carries over restarts. Rows are closed before they expire.
+ */
+export class WindowRows<K, V, A, R> {
+  readonly #options: WindowRowsOptions<K, V, A, R>
+  readonly #context: ProcessorContext<Windowed<K>, Change<R>>
+  readonly #store: TaskStore
+  readonly #byStart = new Map<number, Map<string | number, WindowRow<K, V, A>>>()
+  #changed: WindowRow<K, V, A>[] = []
+  #lastStartMs = -1
+  #lastRows: Map<string | number, WindowRow<K, V, A>> | undefined
+  /** The stream time through which windows were closed and rows expired. */
+  closedThroughMs = -1
+
+  constructor(options: WindowRowsOptions<K, V, A, R>, context: ProcessorContext<Windowed<K>, Change<R>>) {
+    this.#options = options
+    this.#context = context
+    this.#store = context.store(options.store)
+  }
+
+  /** Goes on after a restart: rows whose time was over by then are removed, and not handed on again. */
+  async restore(closedThroughMs: number): Promise<void> {
+    this.closedThroughMs = closedThroughMs
+    await this.#expire(0, this.#expiredStartMax(closedThroughMs))
+  }
+
+  /** Whether the row of this key and window can be read now; asks the store for it if not. */
+  isLoaded(key: K, startMs: number): boolean {
+    const { keySerde } = this.#options
+    if (this.#rowsOf(startMs)?.has(rowId(key, keySerde)) === true) return true
+    const rowKey = windowRowKey(keySerde.write(key), startMs)
+    if (this.#store.has(rowKey)) return true
+    this.#store.want(rowKey)
+    return false
+  }
+
+  /** Adds a value to the row of this key and window, which must be open. */
+  update(at: { readonly key: K; readonly startMs: number }, value: V, record: UpdatingRecord): void {
+    const row = this.#rowOf(at.key, at.startMs)
+    row.update(value, record.timestamp)
+    row.headers = record.headers
+    if (this.#options.emit === 'every-update') this.#forward(row)
+  }
+
+  /** Commit: writes changed rows, hands on updates, and closes and expires windows through `streamTimeMs`. */
+  async flush(streamTimeMs: number): Promise<void> {
+    const { emit, windows } = this.#options
+    const finalStartMax = emit === 'updates-and-close' ? closedStartMax(windows, streamTimeMs) : -1
+    for (const row of this.#changed) {
+      row.putInto(this.#store)
+      if (emit === 'updates' || (emit === 'updates-and-close' && row.startMs > finalStartMax)) this.#forward(row)
+    }
+    this.#changed = []
+    this.#byStart.clear()
+    this.#lastRows = undefined
+    if (streamTimeMs > this.closedThroughMs) await this.#closeThrough(streamTimeMs)
+  }
+
+  async #closeThrough(streamTimeMs: number): Promise<void> {
+    const { emit, windows } = this.#options
+    const expiredFrom = this.#expiredStartMax(this.closedThroughMs) + 1
+    const expiredMax = this.#expiredStartMax(streamTimeMs)
+    let closedFrom = closedStartMax(windows, this.closedThroughMs) + 1
+    if (emit === 'close' || emit === 'updates-and-close') {
+      await this.#close(closedFrom, closedStartMax(windows, streamTimeMs), expiredMax)
+    } else {
+      closedFrom = Number.POSITIVE_INFINITY
+    }
+    await this.#expire(expiredFrom, Math.min(expiredMax, closedFrom - 1))
+    this.closedThroughMs = streamTimeMs
+  }
+
+  /** Hands on the results of windows that start from `fromMs` through `throughMs`, by start and key bytes. */
+  async #close(fromMs: number, throughMs: number, expiredMax: number): Promise<void> {
+    if (!this.#hasStartWithin(fromMs, throughMs)) return
+    for await (const row of this.#store.range(boundOf(fromMs), boundOf(throughMs + 1))) {
+      this.#forwardFinal(row)
+      if (windowStartOfRow(row.key) <= expiredMax) this.#store.expire(row.key)
+    }
+  }
+
+  async #expire(fromMs: number, throughMs: number): Promise<void> {
+    if (!this.#hasStartWithin(fromMs, throughMs)) return
+    for await (const row of this.#store.range(boundOf(fromMs), boundOf(throughMs + 1))) this.#store.expire(row.key)
+  }
+
+  /**
+   * The largest window start whose rows are over: as in Kafka Streams counted from the newest window, not from stream time itself.
+   */
+  #expiredStartMax(streamTimeMs: number): number {
+    const { windows, retentionMs } = this.#options
+    return streamTimeMs < 0 ? -1 : streamTimeMs - (streamTimeMs % windows.advanceMs) - retentionMs
+  }
+
+  /** Whether a window can start in this range: most commits pass none. */
+  #hasStartWithin(fromMs: number, throughMs: number): boolean {
+    const { advanceMs } = this.#options.windows
+    return throughMs >= 0 && Math.floor(throughMs / advanceMs) * advanceMs >= fromMs
+  }
+
+  #rowsOf(startMs: number): Map<string | number, WindowRow<K, V, A>> | undefined {
+    if (startMs === this.#lastStartMs && this.#lastRows !== undefined) return this.#lastRows
+    return this.#byStart.get(startMs)
+  }
+
+  #rowOf(key: K, startMs: number): WindowRow<K, V, A> {
+    const { keySerde, fold } = this.#options
+    let rows = this.#rowsOf(startMs)
+    if (rows === undefined) {
+      rows = new Map()
+      this.#byStart.set(startMs, rows)
+    }
+    this.#lastStartMs = startMs
+    this.#lastRows = rows
+    const id = rowId(key, keySerde)
+    const known = rows.get(id)
+    if (known !== undefined) return known
+    const rowKey = windowRowKey(keySerde.write(key), startMs)
+    const row = new WindowRow(fold, rowKey, { key, startMs })
+    row.readFrom(this.#store.get(rowKey))
+    rows.set(id, row)
+    this.#changed.push(row)
+    if (this.#changed.length === limits.changedRowsMax) this.#context.requestCommit()
+    return row
+  }
+
+  #forward(row: WindowRow<K, V, A>): void {
+    if (row.accumulator === undefined) return
+    this.#context.forward({
+      key: { key: row.key, startMs: row.startMs, endMs: row.startMs + this.#options.windows.sizeMs },
+      value: { value: this.#options.fold.result(row.accumulator), final: false },
+      timestamp: row.timestamp,
+      headers: row.headers,
+    })
+  }
+
+  #forwardFinal(row: Row): void {
+    const { keySerde, fold, windows } = this.#options
+    const key = keyOfWindowRow(row.key)
+    const value = valueOfRow(row.value)
+    const startMs = windowStartOfRow(row.key)
+    this.#context.forward({
+      key: { key: keySerde.read(key, 0, key.length), startMs, endMs: startMs + windows.sizeMs },
+      value: { value: fold.result(fold.serde.read(value, 0, value.length)), final: true },
+      timestamp: timestampOfRow(row.value),
+      headers: this.closingHeaders,
+    })
+  }
+
+  /** The headers that final results get: those of the record that moved stream time on. */
+  closingHeaders: readonly RecordHeader[] = noHeaders
+}
+
+/** What an update takes from the record that caused it. */
+export interface UpdatingRecord {
+  readonly timestamp: number
+  readonly headers: readonly RecordHeader[]
+}
+
+class WindowRow<K, V, A> extends FoldedRow<V, A> {
+  readonly key: K
+  readonly startMs: number
+  headers: readonly RecordHeader[] = noHeaders
+
+  constructor(fold: Fold<V, A, unknown>, rowKey: Buffer, at: { readonly key: K; readonly startMs: number }) {
+    super(fold, rowKey)
+    this.key = at.key
+    this.startMs = at.startMs
+  }
+}
+
+function boundOf(startMs: number): Buffer {
+  return windowRowBound(Math.max(startMs, 0))
+}
