@@ -4,14 +4,9 @@ import type { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { DropReason } from '../processor/processor.ts'
 import type { ChangelogEntry, TaskStore } from '../state/store.ts'
+import type { TaskNumber } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { Subtopology } from '../topology/topology.ts'
-
-/** A task by its numbers: one subtopology and one partition number. */
-export interface TaskNumber {
-  readonly subtopology: number
-  readonly partition: number
-}
 
 /** Where a record failed. */
 export const failureStages = ['deserialization', 'processing', 'production'] as const

@@ -60,6 +60,15 @@ export interface StoreSpec {
   readonly retentionMs: number | undefined
   /** Kept in a topic `<application.id>-<name>-changelog`; without it, the content is gone with the machine. */
   readonly changelog: boolean
+  /** How queries read the rows; absent where nobody can. */
+  readonly rows?: RowReader
+}
+
+/** Makes values of a store's rows, for queries. */
+export interface RowReader {
+  readonly keySerde: Serde<unknown>
+  /** The result in a row's plain value. */
+  resultOf(value: Buffer): unknown
 }
 
 /** A repartition topic that the topology needs. */
