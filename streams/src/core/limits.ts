@@ -12,6 +12,14 @@ export const limits = {
   timedNodesMax: 40,
   /** Windows that one record may fall into: hopping windows of a year that advance by a second are a mistake. */
   windowsPerRecordMax: 10_000,
+  /** Windows by arrival that wait to become final, per store and task: some 140 bytes each. Those above it are final without a word. */
+  openWindowsMax: 1_000_000,
+  /** Final results of one commit, to the next whole second of due times. */
+  settledPerCommit: 20_000,
+  /** Stream time between two searches for expired rows, which read the whole store. */
+  sweepIntervalMs: 3_600_000,
+  /** Rows that one commit reads in such a search: a few milliseconds. */
+  sweepPageRows: 2_000,
   /** A topic's name, as the broker bounds it. */
   topicNameLengthMax: 249,
 } as const
