@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ApiLog, Lead } from '@millrace/schemas'
+import type { ClickHouseOptions } from '@millrace/storage/clickhouse'
 import { type Mysql, openMysql } from '@millrace/storage/mysql'
 
 /** A variable that names a real server; a test fails without it instead of passing unseen. */
@@ -72,5 +73,15 @@ export function apiLogOf(changes: Partial<ApiLog> = {}): ApiLog {
     accepted: 1,
     rejected: null,
     ...changes,
+  }
+}
+
+/** ClickHouse as the variables say. */
+export function clickHouseOptionsOfTests(): ClickHouseOptions {
+  return {
+    url: required('MILLRACE_CLICKHOUSE_URL'),
+    user: required('MILLRACE_CLICKHOUSE_USER'),
+    password: required('MILLRACE_CLICKHOUSE_PASSWORD'),
+    database: required('MILLRACE_CLICKHOUSE_DATABASE'),
   }
 }

@@ -1,0 +1,123 @@
+import { StorageError } from '../errors.ts'
+import type { ClickHouse, Row } from './clickhouse.ts'
+import { decodeEventCursor, encodeEventCursor } from './event-cursor.ts'
+import { dateTime64MaxMs, pageRowsMax } from './limits.ts'
+import { nullableNumberOf, numberOf, textOf } from './row.ts'
+
+/** An event as it was sent. */
+export interface StoredEvent {
+  readonly eventId: string
+  readonly userId: string
+  readonly eventType: string
+  readonly timestampMs: number
+  readonly value: number | null
+  /** The metadata object as JSON text. */
+  readonly metadata: string
+}
+
+/** Which events to read; every filter is optional. */
+export interface EventQuery {
+  readonly userId?: string | undefined
+  readonly eventType?: string | undefined
+  /** At or after. */
+  readonly fromMs?: number | undefined
+  /** Before. */
+  readonly toMs?: number | undefined
+  readonly limit: number
+  /** A `nextCursor` of a page with the same filters. */
+  readonly cursor?: string | undefined
+}
+
+/** One page of events. */
+export interface EventPage {
+  readonly events: readonly StoredEvent[]
+  /** Where the next page begins; null on the last one. */
+  readonly nextCursor: string | null
+}
+
+/** Raw events in ClickHouse. */
+export interface EventRepository {
+  /**
+   * Events newest first, by event time; a resend with the same ids and time appears once. Pages are stable while older events do not arrive.
+   * Throws `INVALID_QUERY` for a bad limit, time or cursor, `QUERY_TOO_EXPENSIVE` when the filters are too wide for the time limit.
+   */
+  page(query: EventQuery): Promise<EventPage>
+}
+
+/** The repository of `events`. */
+export function createEventRepository(clickHouse: ClickHouse): EventRepository {
+  return {
+    async page(query) {
+      const { conditions, params } = planPage(query)
+      const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+      const rows = await clickHouse.query('reading events', {
+        // One row more than asked for tells whether there is another page.
+        sql: `SELECT event_id, user_id, event_type, toUnixTimestamp64Milli(timestamp) AS timestamp_ms, value, metadata
+              FROM events ${where}
+              ORDER BY timestamp DESC, event_id DESC, user_id DESC, event_type DESC
+              LIMIT 1 BY timestamp, event_id, user_id, event_type
+              LIMIT {rows:UInt32}`,
+        params: { ...params, rows: query.limit + 1 },
+      })
+      const events = rows.slice(0, query.limit).map(toEvent)
+      const last = rows.length > query.limit ? events.at(-1) : undefined
+      return { events, nextCursor: last === undefined ? null : encodeEventCursor(last) }
+    },
+  }
+}
+
+function toEvent(row: Row): StoredEvent {
+  return {
+    eventId: textOf(row, 'event_id'),
+    userId: textOf(row, 'user_id'),
+    eventType: textOf(row, 'event_type'),
+    timestampMs: numberOf(row, 'timestamp_ms'),
+    value: nullableNumberOf(row, 'value'),
+    metadata: textOf(row, 'metadata'),
+  }
+}
+
+function planPage(query: EventQuery): { conditions: readonly string[]; params: Record<string, string | number> } {
+  const { limit, userId, eventType, fromMs, toMs, cursor } = query
+  if (!Number.isInteger(limit) || limit < 1 || limit > pageRowsMax) {
+    throw new StorageError('INVALID_QUERY', `limit must be from 1 to ${pageRowsMax}; got ${limit}`)
+  }
+  const conditions: string[] = []
+  const params: Record<string, string | number> = {}
+  if (eventType !== undefined) {
+    conditions.push('event_type = {event_type:String}')
+    params.event_type = eventType
+  }
+  if (userId !== undefined) {
+    conditions.push('user_id = {user_id:String}')
+    params.user_id = userId
+  }
+  if (fromMs !== undefined) {
+    conditions.push('timestamp >= fromUnixTimestamp64Milli({from_ms:Int64})')
+    params.from_ms = checkedTime(fromMs, 'from')
+  }
+  if (toMs !== undefined) {
+    conditions.push('timestamp < fromUnixTimestamp64Milli({to_ms:Int64})')
+    params.to_ms = checkedTime(toMs, 'to')
+  }
+  if (cursor !== undefined) {
+    const after = decodeEventCursor(cursor)
+    conditions.push(
+      // The first condition is implied by the second; it is the one that lets whole parts be skipped.
+      'timestamp <= fromUnixTimestamp64Milli({after_ms:Int64})',
+      `(timestamp, event_id, user_id, event_type)
+         < (fromUnixTimestamp64Milli({after_ms:Int64}), {after_event:String}, {after_user:String}, {after_type:String})`,
+    )
+    params.after_ms = checkedTime(after.timestampMs, 'cursor')
+    params.after_event = after.eventId
+    params.after_user = after.userId
+    params.after_type = after.eventType
+  }
+  return { conditions, params }
+}
+
+/** A time that DateTime64 can hold; an earlier or later one would wrap around without an error. */
+export function checkedTime(ms: number, name: string): number {
+  if (Number.isInteger(ms) && ms >= 0 && ms <= dateTime64MaxMs) return ms
+  throw new StorageError('INVALID_QUERY', `${name} must be a time from 1970 to 2299`)
+}

@@ -1,0 +1,22 @@
+// The connection and its migrations.
+
+export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
+export {
+  type AvroInsert,
+  type ClickHouse,
+  type ClickHouseOptions,
+  openClickHouse,
+  type Query,
+  type Row,
+} from './clickhouse.ts'
+// What the API reads.
+export {
+  createEventRepository,
+  type EventPage,
+  type EventQuery,
+  type EventRepository,
+  type StoredEvent,
+} from './event-repository.ts'
+export { dateTime64MaxMs, pageRowsMax, rangeRowsMax } from './limits.ts'
+export { clickHouseMigrations, migrateClickHouse } from './migrate.ts'
+export { createStatsRepository, type StatsQuery, type StatsRepository, type StoredStats } from './stats-repository.ts'

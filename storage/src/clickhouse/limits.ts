@@ -1,0 +1,28 @@
+/** Rows of one page of events. */
+export const pageRowsMax = 1_000
+
+/** Windows of one range: a day of ten-second windows has 8,640. */
+export const rangeRowsMax = 20_000
+
+/** A query of the API: longer than this means that the filters are too wide. */
+export const querySecondsMax = 10
+export const queryMemoryBytesMax = 2 * 1024 ** 3
+export const queryThreadsMax = 4
+
+/** The client gives up after the server should have. */
+export const queryTimeoutMs = (querySecondsMax + 5) * 1_000
+export const pingTimeoutMs = 2_000
+/** A migration may rewrite a table. */
+export const commandTimeoutMs = 600_000
+
+/** One insert of some 50,000 rows takes less than a second; a server that merges hard may need many. */
+export const insertTimeoutMs = 60_000
+
+/** Sockets of one process. */
+export const connectionsMaxDefault = 8
+
+/** How much of an error's text is kept. */
+export const errorTextMax = 1_000
+
+/** DateTime64(3)'s last millisecond, 2299-12-31T23:59:59.999Z. */
+export const dateTime64MaxMs = 10_413_791_999_999
