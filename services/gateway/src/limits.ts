@@ -76,9 +76,8 @@ export const statsHeartbeatMs = 15_000
 
 // Leads
 export const leadsPerRequestMax = 10_000
-/** MySQL's columns have these lengths. */
-export const leadNameCharsMax = 100
-export const leadEmailCharsMax = 254
+/** The columns of the leads table have these lengths. */
+export const leadEmailCharsMax = 320
 export const leadTextCharsMax = 255
 export const leadAttributesBytesMax = 16 * 1024
 export const leadsPageDefault = 50
