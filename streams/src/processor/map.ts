@@ -1,7 +1,7 @@
 import type { StreamRecord } from '../core/record.ts'
 import type { Processor, ProcessorContext } from './processor.ts'
 
-/** Makes one record of each; `map`, `mapValues`, `selectKey` and the way from a table to a stream are made of it. */
+/** Makes one record of each; `mapValues`, `selectKey` and the way from a table to a stream are made of it. */
 export class MapProcessor<KI, VI, KO, VO> implements Processor<KI, VI, KO, VO> {
   readonly #toKey: (value: VI, key: KI) => KO
   readonly #toValue: (value: VI, key: KI) => VO

@@ -1,0 +1,102 @@
+import { partialSerde } from '../aggregate/partial.ts'
+import type { Serde } from '../core/serde.ts'
+import { type MergeableAggregator, merging } from '../processor/fold.ts'
+import { MergeWindowsProcessor } from '../processor/merge-windows.ts'
+import { PreAggregateProcessor } from '../processor/pre-aggregate.ts'
+import type { TimeWindows } from '../windows/time-windows.ts'
+import type { Graph } from './graph.ts'
+import { WindowedTable } from './table.ts'
+import { addWindowStore, windowedTraits } from './window-store.ts'
+import type { WindowOptions } from './windowed-stream.ts'
+
+/** How records are aggregated before a repartition. */
+export interface PreAggregateOptions<V, A, R> {
+  /** Names the repartition topic; the aggregator's version is put behind it. */
+  readonly name: string
+  /** The windows of the partials, aligned to the epoch: the greatest size that divides all windows to be merged into. */
+  readonly windowSizeMs: number
+  readonly aggregator: MergeableAggregator<V, A, R>
+}
+
+/** What is known of a pre-aggregated stream besides its types. */
+export interface PreAggregatedTraits<K, V, A, R> extends PreAggregateOptions<V, A, R> {
+  readonly parent: string
+  readonly keySerde: Serde<NonNullable<K>> | undefined
+  readonly partitions: number | undefined
+}
+
+/** Partials by key and window behind a repartition with watermarks, to be merged into windows. */
+export class PreAggregated<K, V, A, R> {
+  readonly #graph: Graph
+  readonly #node: string
+  readonly #traits: PreAggregatedTraits<K, V, A, R>
+
+  constructor(graph: Graph, traits: PreAggregatedTraits<K, V, A, R>) {
+    this.#graph = graph
+    this.#traits = traits
+    this.#node = this.#addNodes()
+  }
+
+  /** The windows to merge into: their size, and advance if they hop, must be multiples of the partials' window size. */
+  windowedBy(windows: TimeWindows): PreAggregatedWindows<K, A, R> {
+    const { windowSizeMs, aggregator, keySerde, name } = this.#traits
+    for (const field of ['sizeMs', 'advanceMs'] as const)
+      if (windows[field] % windowSizeMs !== 0)
+        this.#graph.fault(
+          `windows over "${name}": ${field} must be a multiple of ${windowSizeMs} ms, not ${windows[field]}`,
+        )
+    return new PreAggregatedWindows<K, A, R>(this.#graph, { parent: this.#node, windows, aggregator, keySerde })
+  }
+
+  #addNodes(): string {
+    const { name, parent, windowSizeMs, aggregator, partitions } = this.#traits
+    if (!Number.isSafeInteger(windowSizeMs) || windowSizeMs <= 0)
+      this.#graph.fault(`pre-aggregation "${name}": windowSizeMs must be a whole number above 0, not ${windowSizeMs}`)
+    const keySerde = this.#graph.serdeOf(this.#traits.keySerde, { of: 'key', at: `pre-aggregation "${name}"` })
+    const node = `${name}-pre-aggregate`
+    this.#graph.addProcessor(
+      { name: node, parents: [parent] },
+      () => new PreAggregateProcessor({ keySerde, windowSizeMs, aggregator }),
+    )
+    return this.#graph.addKeyedRepartition({
+      name,
+      parent: node,
+      keySerde,
+      valueSerde: partialSerde(aggregator.serde, { windowSizeMs }),
+      partitions,
+      watermarks: true,
+    })
+  }
+}
+
+/** Partials, about to be merged into windows. */
+export class PreAggregatedWindows<K, A, R> {
+  readonly #graph: Graph
+  readonly #of: PreAggregatedWindowsTraits<K, A, R>
+
+  constructor(graph: Graph, of: PreAggregatedWindowsTraits<K, A, R>) {
+    this.#graph = graph
+    this.#of = of
+  }
+
+  /** Merges the partials. What is late for a window is counted in records, each once. */
+  merge(options: WindowOptions = {}): WindowedTable<K, R> {
+    const { parent, windows, aggregator, keySerde } = this.#of
+    const store = options.store ?? this.#graph.nextName('KSTREAM-MERGE-WINDOWS-STATE-STORE-')
+    const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-WINDOWS-')
+    const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
+    this.#graph.addProcessor({ name, parents: [parent], stores: [store] }, () => new MergeWindowsProcessor(rows))
+    return new WindowedTable<K, R>(
+      this.#graph,
+      name,
+      windowedTraits<K, R>({ keySerde, windows, hasWatermarks: true }, undefined),
+    )
+  }
+}
+
+interface PreAggregatedWindowsTraits<K, A, R> {
+  readonly parent: string
+  readonly windows: TimeWindows
+  readonly aggregator: MergeableAggregator<never, A, R>
+  readonly keySerde: Serde<NonNullable<K>> | undefined
+}
