@@ -15,6 +15,7 @@ export class RocksDbStore implements ByteStore {
   readonly #partition: number
   readonly #offsetKey: Buffer
   readonly #onClose: () => void
+  #closed = false
 
   constructor(options: { family: RocksDB; name: string; partition: number; onClose: () => void }) {
     this.#family = options.family
@@ -72,7 +73,8 @@ export class RocksDbStore implements ByteStore {
   }
 
   async close(): Promise<void> {
-    this.#onClose()
+    if (!this.#closed) this.#onClose()
+    this.#closed = true
   }
 
   async #get(keys: readonly Buffer[]): Promise<(Buffer | null)[]> {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ByteStoreProvider } from '../state/store.ts'
 import { describeByteStores } from '../testing/contracts/store.ts'
 import { openRocksDbStores } from './rocksdb-stores.ts'
@@ -18,6 +18,7 @@ beforeEach(async () => {
   places++
 })
 afterEach(() => rm(place(), { recursive: true, force: true }))
+afterAll(() => rm(root, { recursive: true, force: true }))
 
 const place = () => join(root, String(places))
 const open = (names: readonly string[] = stores) => openRocksDbStores({ directory: place(), stores: names })

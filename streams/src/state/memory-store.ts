@@ -9,6 +9,7 @@ import type { ByteStore, ByteStoreProvider, Change, Row } from './store.ts'
 export class MemoryStore implements ByteStore {
   readonly #content: MemoryContent
   readonly #onClose: () => void
+  #closed = false
 
   constructor(content: MemoryContent = new MemoryContent(), onClose: () => void = () => {}) {
     this.#content = content
@@ -47,7 +48,8 @@ export class MemoryStore implements ByteStore {
   }
 
   async close(): Promise<void> {
-    this.#onClose()
+    if (!this.#closed) this.#onClose()
+    this.#closed = true
   }
 }
 

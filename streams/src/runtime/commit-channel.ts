@@ -1,0 +1,99 @@
+import type { Broker, CommittedOffset, GroupMember, ProducedBatch, TopicPartition } from '../core/broker.ts'
+import { StreamsError } from '../core/errors.ts'
+import type { OutgoingRecord } from '../core/record.ts'
+
+/** What a commit means. Under `at_least_once` records may be processed again after a crash; under `exactly_once` never, for readers under read_committed. */
+export const guarantees = ['exactly_once', 'at_least_once'] as const
+export type Guarantee = (typeof guarantees)[number]
+
+/**
+ * Where a thread sends, and how what it sent becomes final together with its offsets. After a method has thrown, only `close` may be called:
+ * what was sent is then aborted, or (at least once) stays and is sent again.
+ */
+export interface CommitChannel {
+  /** Sends within the open transaction; opens it when there is none. */
+  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
+  /** Something was sent, or offsets were added, since the last `commit`. */
+  readonly dirty: boolean
+  addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void>
+  commit(): Promise<void>
+  /** Gives up what is not committed. Idempotent. */
+  close(): Promise<void>
+}
+
+type Offset = TopicPartition & CommittedOffset
+
+/** How a channel is opened. */
+export interface CommitChannelOptions {
+  readonly broker: Broker
+  readonly guarantee: Guarantee
+  readonly clientId: string
+  /** Of this thread alone, and the same after a restart: opening aborts what a former incarnation left open. */
+  readonly transactionalId: string
+  readonly transactionTimeoutMs: number
+}
+
+/** Opens the channel of a thread. */
+export async function openCommitChannel(options: CommitChannelOptions): Promise<CommitChannel> {
+  const { broker, clientId, transactionalId, transactionTimeoutMs } = options
+  if (options.guarantee === 'at_least_once') return new PlainChannel(await broker.openProducer({ clientId }))
+  return new TransactionChannel(
+    await broker.openTransactionalProducer({ clientId, transactionalId, transactionTimeoutMs }),
+  )
+}
+
+class TransactionChannel implements CommitChannel {
+  readonly #producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>
+  dirty = false
+
+  constructor(producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>) {
+    this.#producer = producer
+  }
+
+  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+    this.dirty = true
+    return this.#producer.send(records)
+  }
+
+  addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
+    this.dirty = true
+    const group = member.metadata()
+    if (group === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group at the moment')
+    return this.#producer.sendOffsets(group, offsets)
+  }
+
+  async commit(): Promise<void> {
+    await this.#producer.commit()
+    this.dirty = false
+  }
+
+  close(): Promise<void> {
+    return this.#producer.close()
+  }
+}
+
+class PlainChannel implements CommitChannel {
+  readonly #producer: Awaited<ReturnType<Broker['openProducer']>>
+  dirty = false
+
+  constructor(producer: Awaited<ReturnType<Broker['openProducer']>>) {
+    this.#producer = producer
+  }
+
+  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+    this.dirty = true
+    return this.#producer.send(records)
+  }
+
+  async addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
+    await member.commit(offsets)
+  }
+
+  async commit(): Promise<void> {
+    this.dirty = false
+  }
+
+  close(): Promise<void> {
+    return this.#producer.close()
+  }
+}

@@ -1,0 +1,81 @@
+import { type GroupListener, type GroupMember, partitionKey, type TopicPartition } from '../core/broker.ts'
+
+/** Partitions that the group takes back, and what to call when that is done: the rebalance waits for it. */
+export interface GroupRequest {
+  readonly kind: 'revoked' | 'lost'
+  readonly partitions: readonly TopicPartition[]
+  readonly done: () => void
+}
+
+/**
+ * A membership of the group, between the member, which calls whenever it likes, and the thread, which looks at the requests when it is between
+ * two records. What is assigned is only noted: rebuilding state may take longer than a rebalance may wait.
+ */
+export class GroupSession implements GroupListener {
+  readonly member: GroupMember
+  readonly #assigned = new Map<string, TopicPartition>()
+  readonly #requests: GroupRequest[] = []
+  /** Why the membership cannot go on; undefined while it can. */
+  failure: unknown
+  #everAssigned = false
+  #ended = false
+
+  constructor(member: GroupMember) {
+    this.member = member
+    member.failed.then((error) => {
+      this.failure ??= error
+    })
+  }
+
+  /** Joins, without waiting for it. */
+  join(topics: readonly string[]): void {
+    this.member.join(topics, this).catch((error: unknown) => {
+      this.failure ??= error
+    })
+  }
+
+  /** What is ours now. */
+  get assigned(): readonly TopicPartition[] {
+    return [...this.#assigned.values()]
+  }
+
+  /** False before the first assignment, which may be empty. */
+  get isSettled(): boolean {
+    return this.#everAssigned
+  }
+
+  get hasRequests(): boolean {
+    return this.#requests.length > 0
+  }
+
+  nextRequest(): GroupRequest | undefined {
+    return this.#requests.shift()
+  }
+
+  /** No more requests are taken: the member may close. */
+  end(): void {
+    this.#ended = true
+    for (let request = this.#requests.shift(); request !== undefined; request = this.#requests.shift()) request.done()
+  }
+
+  async onAssigned(partitions: readonly TopicPartition[]): Promise<void> {
+    this.#everAssigned = true
+    for (const partition of partitions) this.#assigned.set(partitionKey(partition), partition)
+  }
+
+  onRevoked(partitions: readonly TopicPartition[]): Promise<void> {
+    return this.#request('revoked', partitions)
+  }
+
+  onLost(partitions: readonly TopicPartition[]): Promise<void> {
+    return this.#request('lost', partitions)
+  }
+
+  async #request(kind: 'revoked' | 'lost', partitions: readonly TopicPartition[]): Promise<void> {
+    for (const partition of partitions) this.#assigned.delete(partitionKey(partition))
+    if (this.#ended || partitions.length === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#requests.push({ kind, partitions, done: resolve })
+    await promise
+  }
+}

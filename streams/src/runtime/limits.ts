@@ -1,0 +1,68 @@
+/** Between two commits: what an exactly-once reader waits for a record at most. Kafka Streams' default under exactly-once. */
+export const commitIntervalMsDefault = 100
+
+/** Nothing new on all inputs for this long, and a task counts as idle: others no longer wait for its stream time. */
+export const idleMsDefault = 5_000
+
+/**
+ * A member that is silent for this long is taken out of the group and its tasks given to others. Ten seconds survive a long pause for
+ * garbage or a slow disk. A process that is killed and comes back with its state directory does not wait for it: it is a static member.
+ */
+export const sessionTimeoutMsDefault = 10_000
+
+/** How long the others wait in a rebalance for a member that is busy committing. */
+export const rebalanceTimeoutMs = 30_000
+
+/**
+ * The broker aborts a transaction that is open for longer. It bounds how long the death of a process that never comes back holds up the
+ * readers of its partitions; the one that does come back aborts its own at once. Kafka Streams' default.
+ */
+export const transactionTimeoutMsDefault = 10_000
+
+/** Memory of all task stores of one process, cached and changed rows together; divided evenly among the stores of its tasks. */
+export const stateBytesMaxDefault = 256 * 1024 * 1024
+
+/** Fetched bytes that wait in one task before its partitions are paused; it is resumed at half. */
+export const bufferedBytesMax = 8 * 1024 * 1024
+
+/** Records to be sent that are held in memory before they go into the open transaction. */
+export const outgoingBytesMax = 8 * 1024 * 1024
+
+/** Records of one task before the next task has its turn, and before the commit interval is looked at. */
+export const recordsPerTurnMax = 4_096
+
+/** A poll that finds nothing waits this long: rebalances and the end of the process are served in between. */
+export const pollWaitMsMax = 100
+
+/** Waits before another attempt after a failure: doubled from the first to the last. */
+export const retryWaitMsMin = 100
+export const retryWaitMsMax = 10_000
+
+/**
+ * Failures in a row, without a commit in between, of kinds that another attempt should have cured (fenced, outcome unknown, damaged
+ * state). Beyond, something else is wrong, as two processes with copies of one state directory. A broker that is away is waited for
+ * without end.
+ */
+export const failuresInARowMax = 20
+
+/** How long `start` waits for source and sink topics that somebody is about to create. */
+export const topicsWaitMsDefault = 60_000
+export const topicsPollMs = 1_000
+
+/** Windowed changelogs keep records for this long beyond the store's retention, as in Kafka Streams: clocks differ. */
+export const changelogRetentionExtraMs = 24 * 3_600_000
+
+/** Segments of repartition topics are small, so that what was processed is deleted soon; as in Kafka Streams. */
+export const repartitionSegmentBytes = 50 * 1024 * 1024
+
+/** A restore writes to the store when it has read this many changes, and keeps so many of them in memory. */
+export const restoreChangesMax = 50_000
+
+/** Fetch sizes of a restore: few, large answers. */
+export const restorePartitionBytesMax = 4 * 1024 * 1024
+
+/** Between two log lines about a restore. */
+export const restoreReportMs = 5_000
+
+/** A restore that reads nothing for this long has failed: longer than any transaction may stay open. */
+export const restoreStallMsMax = 90_000

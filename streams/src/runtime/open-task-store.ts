@@ -1,0 +1,21 @@
+import type { ByteStore, TaskStore } from '../state/store.ts'
+import { CachedTaskStore } from '../state/task-store.ts'
+import { windowChangelogKey } from '../state/window-key.ts'
+import type { StoreSpec } from '../topology/topology.ts'
+
+/** The typed store of a task over its rows, which are complete up to `changelogOffset`. `bytesMax`: memory for it, half cached and half changed rows. */
+export function openTaskStore(
+  spec: StoreSpec,
+  rows: ByteStore,
+  options: { readonly changelogOffset: number; readonly bytesMax?: number },
+): TaskStore {
+  const half = options.bytesMax === undefined ? undefined : Math.ceil(options.bytesMax / 2)
+  return new CachedTaskStore({
+    name: spec.name,
+    rows,
+    changelogOffset: options.changelogOffset,
+    timestamped: spec.timestamped,
+    ...(spec.kind === 'window' ? { changelogKey: windowChangelogKey } : {}),
+    ...(half === undefined ? {} : { cachedBytesMax: half, dirtyBytesMax: half }),
+  })
+}

@@ -1,0 +1,46 @@
+import type { StreamsErrorCode } from '../core/errors.ts'
+import type { RestoreProgress } from './recovery.ts'
+import type { RunState } from './run-states.ts'
+import type { TaskProbes } from './task.ts'
+
+/** What an application tells whoever watches; each is optional and costs nothing when absent. Called synchronously: must not throw. */
+export interface AppProbes extends TaskProbes {
+  stateChanged?(to: RunState, from: RunState): void
+  /** Records taken from the inputs of a task, late and undecodable ones too. */
+  processed?(taskId: string, records: number): void
+  committed?(commit: {
+    readonly durationMs: number
+    readonly tasks: number
+    readonly records: number
+    readonly changelogRecords: number
+  }): void
+  restoring?(progress: RestoreProgress): void
+  /** Work since the last commit was dropped, to be done again. */
+  restarted?(code: StreamsErrorCode): void
+}
+
+/** Where an application is, for people and gauges. */
+export interface AppSnapshot {
+  readonly state: RunState
+  readonly tasks: readonly TaskSnapshot[]
+  /** Of the restore under way. */
+  readonly restore: RestoreProgress | undefined
+}
+
+/** Where a task is. */
+export interface TaskSnapshot {
+  readonly id: string
+  /** −1 before the first record. */
+  readonly streamTimeMs: number
+  readonly bufferedBytes: number
+  readonly inputs: readonly InputSnapshot[]
+}
+
+/** How far an input partition is read. The lag is `highWatermark − position`, transaction markers included. */
+export interface InputSnapshot {
+  readonly topic: string
+  readonly partition: number
+  readonly position: number
+  /** As of the last answer that had records of this partition. */
+  readonly highWatermark: number
+}

@@ -1,0 +1,362 @@
+import type { Admin, Broker, Fetcher, TopicPartition } from '../core/broker.ts'
+import type { Clock } from '../core/clock.ts'
+import { hasCode, StreamsError } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import type { OutgoingRecord } from '../core/record.ts'
+import type { ByteStoreProvider } from '../state/store.ts'
+import type { PartitionPlan } from '../topology/partition-plan.ts'
+import type { TopicNames } from '../topology/topic-names.ts'
+import type { Topology } from '../topology/topology.ts'
+import { assignedTasks, sourcesOf, subscribedTopics } from './assignment.ts'
+import { commitTasks } from './commit.ts'
+import { type CommitChannel, type Guarantee, openCommitChannel } from './commit-channel.ts'
+import type { Failpoint } from './failpoint.ts'
+import { FailureStreak } from './failure-streak.ts'
+import { GroupSession } from './group-session.ts'
+import { bufferedBytesMax, outgoingBytesMax, pollWaitMsMax, rebalanceTimeoutMs, recordsPerTurnMax } from './limits.ts'
+import type { AppProbes, TaskSnapshot } from './probes.ts'
+import type { RestoreProgress } from './recovery.ts'
+import type { FailurePolicy } from './task.ts'
+import { TaskBuilder } from './task-builder.ts'
+import { type ActiveTask, TaskSet } from './task-set.ts'
+
+/** What a thread is made of. */
+export interface StreamThreadOptions {
+  /** Tells the threads of one process apart: part of the transactional id. */
+  readonly number: number
+  readonly applicationId: string
+  readonly topology: Topology
+  readonly names: TopicNames
+  readonly plan: PartitionPlan
+  readonly broker: Broker
+  readonly admin: Admin
+  readonly stores: ByteStoreProvider
+  readonly guarantee: Guarantee
+  readonly commitIntervalMs: number
+  readonly idleMs: number
+  readonly sessionTimeoutMs: number
+  readonly transactionTimeoutMs: number
+  readonly stateBytesMax: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly probes: AppProbes
+  readonly onFailure: FailurePolicy | undefined
+  readonly deadLetterTopicOf: ((topic: string) => string) | undefined
+  readonly failpoint: Failpoint
+  readonly onState: (state: 'recovering' | 'running') => void
+}
+
+/**
+ * Runs tasks: one member of the group, one producer, one loop, which is at any time doing one thing: serving the group, building tasks,
+ * processing, or committing. A failure that another attempt may cure drops the work since the last commit and begins anew from there.
+ */
+export class StreamThread {
+  readonly #options: StreamThreadOptions
+  readonly #clientId: string
+  readonly #builder: TaskBuilder
+  readonly #tasks = new TaskSet()
+  readonly #streak = new FailureStreak()
+  readonly #closing = new AbortController()
+  #session: GroupSession | undefined
+  #fetcher: Fetcher | undefined
+  #channel: CommitChannel | undefined
+  #restore: RestoreProgress | undefined
+  #lastCommitMs = 0
+  #running: Promise<void> | undefined
+
+  constructor(options: StreamThreadOptions) {
+    this.#options = options
+    this.#clientId = `${options.applicationId}-${options.stores.processId}-${options.number}`
+    this.#builder = new TaskBuilder({ ...options, clientId: this.#clientId })
+  }
+
+  /** Resolves when the thread was closed, after a last commit; rejects with the error that another attempt would not cure. */
+  run(): Promise<void> {
+    this.#running ??= this.#run()
+    return this.#running
+  }
+
+  /** Ends the loop; resolves when everything is closed. Idempotent. The error that ended it, if any, goes to `run`. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running?.catch(() => undefined)
+  }
+
+  snapshot(): { readonly tasks: readonly TaskSnapshot[]; readonly restore: RestoreProgress | undefined } {
+    return { tasks: this.#tasks.snapshot(), restore: this.#restore }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#closing.signal.aborted) {
+        try {
+          await this.#turn()
+        } catch (error) {
+          await this.#startAnew(error)
+        }
+      }
+      await this.#commitAtEnd()
+    } finally {
+      await this.#closeAll()
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const fetcher = await this.#openFetcher()
+    const session = await this.#openSession()
+    if (session.failure !== undefined) throw session.failure
+    await this.#serveGroup(session)
+    if (!(await this.#buildTasks(session, fetcher))) return
+    await this.#fetch(fetcher)
+    await this.#process(fetcher)
+    if (this.#isCommitDue()) await this.#commit(session)
+  }
+
+  async #openFetcher(): Promise<Fetcher> {
+    this.#fetcher ??= await this.#options.broker.openFetcher({ clientId: this.#clientId })
+    return this.#fetcher
+  }
+
+  async #openSession(): Promise<GroupSession> {
+    if (this.#session !== undefined) return this.#session
+    const { broker, applicationId, sessionTimeoutMs, topology, names } = this.#options
+    this.#options.onState('recovering')
+    const member = await broker.openGroupMember({
+      clientId: this.#clientId,
+      groupId: applicationId,
+      groupInstanceId: this.#clientId,
+      sessionTimeoutMs,
+      rebalanceTimeoutMs,
+      assignment: 'same-number',
+    })
+    this.#session = new GroupSession(member)
+    this.#session.join(subscribedTopics(topology, names))
+    return this.#session
+  }
+
+  /** Commits and gives up what the group takes back; drops the work when it is gone already. */
+  async #serveGroup(session: GroupSession): Promise<void> {
+    for (let request = session.nextRequest(); request !== undefined; request = session.nextRequest()) {
+      try {
+        if (request.kind === 'lost') {
+          await this.#dropWork()
+        } else {
+          await this.#commit(session)
+          await this.#closeTasks(this.#tasks.remove(request.partitions))
+          this.#fetcher?.remove(request.partitions)
+        }
+        this.#options.logger.info({ partitions: request.partitions.length }, `partitions ${request.kind}`)
+      } catch (error) {
+        await this.#dropWork()
+        throw error
+      } finally {
+        request.done()
+      }
+    }
+  }
+
+  /** True when every assigned task runs. */
+  async #buildTasks(session: GroupSession, fetcher: Fetcher): Promise<boolean> {
+    const { topology, names, onState, logger } = this.#options
+    if (!session.isSettled) {
+      await this.#pause(pollWaitMsMax)
+      return false
+    }
+    const missing = assignedTasks(topology, names, session.assigned).filter(
+      ({ subtopology, partition }) => !this.#tasks.has(`${subtopology}_${partition}`),
+    )
+    if (missing.length === 0) {
+      onState('running')
+      return true
+    }
+    onState('recovering')
+    // Before anything is read: it aborts what an earlier incarnation of this thread left open.
+    this.#channel ??= await openCommitChannel({
+      ...this.#options,
+      clientId: this.#clientId,
+      transactionalId: this.#clientId,
+    })
+    const built = await this.#builder.build({
+      numbers: missing,
+      member: session.member,
+      interrupted: () => session.hasRequests || session.failure !== undefined || this.#closing.signal.aborted,
+      onProgress: (progress) => {
+        this.#restore = progress
+        this.#options.probes.restoring?.(progress)
+      },
+    })
+    this.#restore = undefined
+    if (built === undefined) return false
+    for (const active of built) {
+      this.#tasks.add(active)
+      for (const { topic, partition, startOffset } of active.inputs)
+        fetcher.seek({ topic, partition, offset: startOffset })
+    }
+    this.#lastCommitMs = this.#options.clock.nowMs()
+    logger.info({ count: built.length, tasks: built.map(({ task }) => task.id) }, 'tasks are ready')
+    return false
+  }
+
+  async #fetch(fetcher: Fetcher): Promise<void> {
+    const { clock, commitIntervalMs } = this.#options
+    const untilCommitMs = Math.max(0, this.#lastCommitMs + commitIntervalMs - clock.nowMs())
+    const waitMs = this.#hasBuffered() ? 0 : Math.min(pollWaitMsMax, untilCommitMs)
+    try {
+      const fetched = await fetcher.poll(waitMs)
+      const nowMs = clock.nowMs()
+      for (const batches of fetched) {
+        const active = this.#tasks.feed(batches, nowMs)
+        if (active !== undefined && !active.paused && active.task.bufferedBytes > bufferedBytesMax) {
+          active.paused = true
+          for (const input of active.inputs) fetcher.pause(input)
+        }
+      }
+    } catch (error) {
+      if (!hasCode(error, 'OFFSET_OUT_OF_RANGE')) throw error
+      await this.#seekToReset(error, fetcher)
+    }
+  }
+
+  /** The records at a committed offset are gone, deleted before they were processed: goes on where the source says, and says so. */
+  async #seekToReset(error: StreamsError, fetcher: Fetcher): Promise<void> {
+    const { topic, partition } = error
+    if (topic === undefined || partition === undefined) throw error
+    const { topology, names, admin, logger } = this.#options
+    const source = topology.subtopologies.flatMap(sourcesOf).find((node) => names.topic(node) === topic)
+    const at = source?.offsetReset === 'latest' && !source.internal ? 'latest' : 'earliest'
+    const [offset] = (await admin.listOffsets([{ topic, partition }], at)).values()
+    if (offset === undefined) throw error
+    logger.error(
+      { err: error, topic, partition, offset },
+      `records were deleted before they were processed: going on from the ${at} offset`,
+    )
+    fetcher.seek({ topic, partition, offset })
+  }
+
+  async #process(fetcher: Fetcher): Promise<void> {
+    let outgoingBytes = 0
+    for (const active of this.#tasks) {
+      const { task } = active
+      if (task.bufferedBytes > 0) {
+        const records = await task.process(recordsPerTurnMax)
+        this.#options.probes.processed?.(task.id, records)
+      }
+      if (active.paused && task.bufferedBytes < bufferedBytesMax / 2) {
+        active.paused = false
+        for (const input of active.inputs) fetcher.resume(input)
+      }
+      outgoingBytes += task.outgoingBytes
+    }
+    if (outgoingBytes > outgoingBytesMax) await this.#sendOutgoing()
+  }
+
+  async #sendOutgoing(): Promise<void> {
+    const records: OutgoingRecord[] = []
+    for (const { task } of this.#tasks) for (const record of task.takeOutgoing()) records.push(record)
+    if (records.length > 0) await this.#channel?.send(records)
+  }
+
+  #isCommitDue(): boolean {
+    const { clock, commitIntervalMs } = this.#options
+    if (clock.nowMs() - this.#lastCommitMs >= commitIntervalMs) return true
+    for (const { task } of this.#tasks) if (task.full) return true
+    return false
+  }
+
+  async #commit(session: GroupSession): Promise<void> {
+    const { clock, names, failpoint, probes } = this.#options
+    if (this.#channel === undefined || this.#tasks.size === 0) return
+    const startedMs = clock.nowMs()
+    this.#lastCommitMs = startedMs
+    this.#markIdle(startedMs)
+    const parts = { tasks: this.#tasks.streamTasks, channel: this.#channel, member: session.member, names, failpoint }
+    const result = await commitTasks(parts)
+    if (result.tasks === 0) return
+    this.#streak.end()
+    probes.committed?.({ ...result, durationMs: clock.nowMs() - startedMs })
+  }
+
+  /** A task whose inputs are read to their ends, and quiet for long enough, does not hold up others any more. */
+  #markIdle(nowMs: number): void {
+    for (const active of this.#tasks) {
+      if (active.idle || nowMs - active.lastArrivalMs < this.#options.idleMs) continue
+      if (active.task.bufferedBytes > 0 || !active.inputs.every((input) => this.#isAtEnd(input))) continue
+      active.idle = true
+      active.task.setIdle(true)
+    }
+  }
+
+  #isAtEnd(input: TopicPartition & { readonly highWatermark: number }): boolean {
+    const position = this.#fetcher?.position(input)
+    return position !== undefined && position >= input.highWatermark
+  }
+
+  #hasBuffered(): boolean {
+    for (const { task } of this.#tasks) if (task.bufferedBytes > 0) return true
+    return false
+  }
+
+  /** Drops the work since the last commit and waits a little, or throws `error` when another attempt would not help. */
+  async #startAnew(error: unknown): Promise<void> {
+    const { logger, probes, stores, onState } = this.#options
+    const waitMs = this.#streak.waitMsAfter(error)
+    const code = error instanceof StreamsError ? error.code : 'INVALID_STATE'
+    logger.warn({ err: error, code, delay_ms: waitMs }, 'the work since the last commit is dropped, and done again')
+    probes.restarted?.(code)
+    onState('recovering')
+    await this.#dropWork()
+    if (hasCode(error, 'STORE_CORRUPT')) await stores.discard()
+    if (this.#session?.failure !== undefined) await this.#closeSession()
+    await this.#pause(waitMs)
+  }
+
+  /** Closes tasks and producer; nothing of what they did since the last commit remains. */
+  async #dropWork(): Promise<void> {
+    const channel = this.#channel
+    this.#channel = undefined
+    this.#fetcher?.assign([])
+    await this.#closeTasks(this.#tasks.clear())
+    await channel?.close()
+  }
+
+  async #closeTasks(tasks: readonly ActiveTask[]): Promise<void> {
+    for (const { task } of tasks) await task.close()
+  }
+
+  async #commitAtEnd(): Promise<void> {
+    if (this.#session === undefined) return
+    try {
+      await this.#commit(this.#session)
+    } catch (error) {
+      // Nothing is lost: what was not committed is processed again by whoever has the partitions next.
+      this.#options.logger.warn({ err: error }, 'the last commit failed: its records will be processed again')
+    }
+  }
+
+  async #closeAll(): Promise<void> {
+    await this.#dropWork()
+    await this.#closeSession()
+    await this.#fetcher?.close()
+  }
+
+  async #closeSession(): Promise<void> {
+    const session = this.#session
+    this.#session = undefined
+    session?.end()
+    await session?.member.close()
+  }
+
+  /** Waits, unless the thread is to close, or the group wants something. */
+  async #pause(waitMs: number): Promise<void> {
+    const untilMs = this.#options.clock.nowMs() + waitMs
+    while (!this.#closing.signal.aborted && this.#session?.hasRequests !== true) {
+      const leftMs = untilMs - this.#options.clock.nowMs()
+      if (leftMs <= 0) return
+      await sleep(Math.min(leftMs, pollWaitMsMax))
+    }
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,94 @@
+import { type FetchedBatches, partitionKey, type TopicPartition } from '../core/broker.ts'
+import type { TaskSnapshot } from './probes.ts'
+import type { StreamTask } from './task.ts'
+
+/** A task that is being run, with what the thread knows of its inputs. */
+export interface ActiveTask {
+  readonly task: StreamTask
+  readonly inputs: readonly ActiveInput[]
+  lastArrivalMs: number
+  paused: boolean
+  idle: boolean
+}
+
+/** An input of a task. */
+export interface ActiveInput extends TopicPartition {
+  /** Where reading began. */
+  readonly startOffset: number
+  highWatermark: number
+}
+
+/** The tasks of one thread, by their numbers and by their inputs. */
+export class TaskSet implements Iterable<ActiveTask> {
+  readonly #tasks = new Map<string, ActiveTask>()
+  readonly #byInput = new Map<string, { readonly active: ActiveTask; readonly input: ActiveInput }>()
+
+  get size(): number {
+    return this.#tasks.size
+  }
+
+  [Symbol.iterator](): Iterator<ActiveTask> {
+    return this.#tasks.values()
+  }
+
+  get streamTasks(): readonly StreamTask[] {
+    return [...this.#tasks.values()].map(({ task }) => task)
+  }
+
+  has(id: string): boolean {
+    return this.#tasks.has(id)
+  }
+
+  add(active: ActiveTask): void {
+    this.#tasks.set(active.task.id, active)
+    for (const input of active.inputs) this.#byInput.set(partitionKey(input), { active, input })
+  }
+
+  /** Hands what was fetched to its task; undefined when the partition is none of ours any more. */
+  feed(fetched: FetchedBatches, nowMs: number): ActiveTask | undefined {
+    const found = this.#byInput.get(partitionKey(fetched))
+    if (found === undefined) return undefined
+    const { active, input } = found
+    input.highWatermark = fetched.highWatermark
+    active.lastArrivalMs = nowMs
+    active.idle = false
+    active.task.add(fetched)
+    return active
+  }
+
+  /** Takes out the tasks that read any of these partitions. */
+  remove(partitions: readonly TopicPartition[]): readonly ActiveTask[] {
+    const removed = new Set<ActiveTask>()
+    for (const partition of partitions) {
+      const found = this.#byInput.get(partitionKey(partition))
+      if (found !== undefined) removed.add(found.active)
+    }
+    for (const active of removed) {
+      this.#tasks.delete(active.task.id)
+      for (const input of active.inputs) this.#byInput.delete(partitionKey(input))
+    }
+    return [...removed]
+  }
+
+  /** Takes out all tasks. */
+  clear(): readonly ActiveTask[] {
+    const all = [...this.#tasks.values()]
+    this.#tasks.clear()
+    this.#byInput.clear()
+    return all
+  }
+
+  snapshot(): readonly TaskSnapshot[] {
+    return [...this.#tasks.values()].map(({ task, inputs }) => ({
+      id: task.id,
+      streamTimeMs: task.streamTimeMs,
+      bufferedBytes: task.bufferedBytes,
+      inputs: inputs.map(({ topic, partition, startOffset, highWatermark }) => ({
+        topic,
+        partition,
+        position: task.position(topic) ?? startOffset,
+        highWatermark,
+      })),
+    }))
+  }
+}
