@@ -1,5 +1,5 @@
 import { ConsoleError } from '../gateway/console-error.ts'
-import type { GatewayClient, StatsStream } from '../gateway/gateway-client.ts'
+import type { GatewayClient, StatsStream, StreamBatch } from '../gateway/gateway-client.ts'
 import type { Clock } from '../gateway/server-clock.ts'
 import type { Interval } from '../stats/interval.ts'
 import type { WindowStore } from '../stats/window-store.ts'
@@ -144,20 +144,23 @@ export class StatsFeed {
     this.#change({ phase: 'live', error: null })
     this.#loadBeside()
     try {
-      for await (const updates of stream.batches) {
+      for await (const batch of stream.batches) {
         onAlive()
-        if (updates.length === 0) continue
-        for (const { window, lastEventId } of updates) {
-          this.#options.store.put(window)
-          this.#lastEventId = lastEventId
-        }
-        this.#lastUpdateMs = this.#options.clock.nowMs()
-        this.#options.onChange()
+        this.#take(batch)
       }
       return null
     } catch (reason) {
       return ConsoleError.from(reason)
     }
+  }
+
+  #take({ windows, lastEventId, isReset }: StreamBatch): void {
+    if (lastEventId !== '') this.#lastEventId = lastEventId
+    if (isReset) this.#loadBeside()
+    if (windows.length === 0) return
+    for (const window of windows) this.#options.store.put(window)
+    this.#lastUpdateMs = this.#options.clock.nowMs()
+    this.#options.onChange()
   }
 
   /** The stream was opened before history is asked for, so that no change falls between the two. */

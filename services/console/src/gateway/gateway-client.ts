@@ -34,16 +34,20 @@ export interface StreamQuery {
   readonly lastEventId: string
 }
 
-/** One update of the stream. */
-export interface StatsUpdate {
-  readonly window: StatsWindow
+/** What one read of a stream brought. */
+export interface StreamBatch {
+  /** In the order in which they were written; a window may occur more than once. */
+  readonly windows: readonly StatsWindow[]
+  /** What to continue from after a reconnect; empty when the gateway gave no id yet. */
   readonly lastEventId: string
+  /** The gateway no longer has everything since the id it was given: history has to be loaded anew. */
+  readonly isReset: boolean
 }
 
 /** An open stream. Reading ends when the server ends it and throws when the connection breaks, falls silent or is aborted. */
 export interface StatsStream {
-  /** What one read of the connection brought; an empty list for a heartbeat. */
-  readonly batches: AsyncIterable<readonly StatsUpdate[]>
+  /** One for each read of the connection; a heartbeat gives one without windows. */
+  readonly batches: AsyncIterable<StreamBatch>
 }
 
 /**
@@ -121,7 +125,7 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
         })
         if (!response.ok) throw await errorOf(response)
         if (response.body === null) throw new ConsoleError('bad_answer', 'The stream has no body.')
-        return { batches: readUpdates(response.body, silence) }
+        return { batches: readBatches(response.body, silence) }
       } catch (reason) {
         silence.stop()
         throw reason
@@ -153,24 +157,26 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-async function* readUpdates(
+async function* readBatches(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   silence: SilenceWatch,
-): AsyncGenerator<readonly StatsUpdate[]> {
+): AsyncGenerator<StreamBatch> {
   const parser = createSseParser()
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  let lastEventId = ''
   try {
     while (true) {
       silence.restart(streamIdleMs)
       const { done, value } = await reader.read()
       if (done) return
-      const updates: StatsUpdate[] = []
+      const windows: StatsWindow[] = []
+      let isReset = false
       for (const message of parser.push(value)) {
-        if (message.event !== 'stats') continue
-        const window = parseStatsWindow(parseData(message.data), null)
-        updates.push({ window, lastEventId: message.lastEventId })
+        lastEventId = message.lastEventId
+        if (message.event === 'stats') windows.push(parseStatsWindow(parseData(message.data), null))
+        else if (message.event === 'reset') isReset = true
       }
-      yield updates
+      yield { windows, lastEventId, isReset }
     }
   } catch (reason) {
     throw ConsoleError.from(reason)

@@ -25,7 +25,7 @@ export function ChartReadout({ kind, frame, zone, nowMs, index, leftPx }: ChartR
   const startMs = frame.windowStartsMs[index]
   if (startMs === undefined) return null
   const onRightHalf = index > frame.windowStartsMs.length / 2
-  const present = frame.series.filter((series) => (series.counts[index] ?? 0) > 0)
+  const present = seriesPresent(kind, frame, index)
   let total = 0
   for (const series of present) total += series.counts[index] ?? 0
   return (
@@ -35,7 +35,7 @@ export function ChartReadout({ kind, frame, zone, nowMs, index, leftPx }: ChartR
       aria-hidden="true"
     >
       <p class="readout-time">{formatWindow(startMs, { interval: frame.interval, zone, nowMs })}</p>
-      {present.length === 0 && <p class="muted">No events</p>}
+      {present.length === 0 && <p class="muted">{nothingText[kind]}</p>}
       <dl>
         {present.map((series) => (
           <div key={series.eventType ?? ''}>
@@ -61,11 +61,19 @@ export function ChartReadout({ kind, frame, zone, nowMs, index, leftPx }: ChartR
 export function readoutText({ kind, frame, zone, nowMs, index }: ReadoutInput): string {
   const startMs = frame.windowStartsMs[index]
   if (startMs === undefined) return ''
-  const values = frame.series
-    .filter((series) => (series.counts[index] ?? 0) > 0)
-    .map((series) => `${series.eventType ?? 'other types'} ${valueText(kind, series, index)}`)
+  const values = seriesPresent(kind, frame, index).map(
+    (series) => `${series.eventType ?? 'other types'} ${valueText(kind, series, index)}`,
+  )
   const time = formatWindow(startMs, { interval: frame.interval, zone, nowMs })
-  return `${time}: ${values.length === 0 ? 'no events' : values.join(', ')}`
+  return `${time}: ${values.length === 0 ? nothingText[kind] : values.join(', ')}`
+}
+
+const nothingText: Readonly<Record<ChartKind, string>> = { counts: 'No events', averages: 'No values' }
+
+function seriesPresent(kind: ChartKind, frame: ChartFrame, index: number): readonly ChartSeries[] {
+  return frame.series.filter(({ counts, averages }) =>
+    kind === 'counts' ? (counts[index] ?? 0) > 0 : (averages[index] ?? null) !== null,
+  )
 }
 
 function valueText(kind: ChartKind, series: ChartSeries, index: number): string {

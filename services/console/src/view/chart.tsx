@@ -68,7 +68,11 @@ export function Chart({ kind, title, frame, zone, nowMs }: ChartProps): VNode {
         }}
       >
         <div class={`chart-canvas chart-${kind}`} ref={holder} />
-        {isEmpty && <p class="chart-empty muted">{kind === 'counts' ? 'No events' : 'No values'} in the shown range</p>}
+        {isEmpty && (
+          <p class="chart-empty muted">
+            <span class="chart-empty-text">{kind === 'counts' ? 'No events' : 'No values'} in the shown range</span>
+          </p>
+        )}
         {attended && place !== null && (
           <ChartReadout kind={kind} frame={frame} zone={zone} nowMs={nowMs} index={place.index} leftPx={place.leftPx} />
         )}

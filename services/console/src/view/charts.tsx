@@ -18,14 +18,18 @@ export function Charts({ view, localZone }: ChartsProps): VNode {
   const { unitName } = intervalSpecs[frame.interval]
   return (
     <section class="card charts" aria-label="Charts">
-      <ul class="legend" aria-label="Colours">
-        {frame.series.map(({ eventType, slot }) => (
-          <li key={eventType ?? ''}>
-            <span class={`swatch ${slotClass(slot)}`} aria-hidden="true" />
-            <span class="legend-name">{eventType ?? 'other types'}</span>
-          </li>
-        ))}
-      </ul>
+      {frame.series.length > 0 && (
+        <ul class="legend" aria-label="Colours">
+          {frame.series.map(({ eventType, slot }) => (
+            <li key={eventType ?? ''}>
+              <span class={`swatch ${slotClass(slot)}`} aria-hidden="true" />
+              <span class="legend-name" title={eventType ?? undefined}>
+                {eventType ?? 'other types'}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
       <Chart kind="counts" title={`Events per ${unitName}`} frame={frame} zone={zone} nowMs={nowMs} />
       <Chart kind="averages" title={`Average value per ${unitName}`} frame={frame} zone={zone} nowMs={nowMs} />
     </section>

@@ -11,8 +11,8 @@ export function HeadlineTiles({ view }: { readonly view: LiveView }): VNode {
       <Tile name="Events per second" value={formatRate(headlines.eventsPerS)}>
         <SparkLine values={headlines.rateSpark} fromZero />
       </Tile>
-      <Tile name="Events in the last minute" value={formatBigCount(headlines.eventsLastMinute)}>
-        <span class="muted">{settings.end === 'latest' ? 'up to the latest event' : 'six windows of 10 s'}</span>
+      <Tile name="Events, last minute" value={formatBigCount(headlines.eventsLastMinute)}>
+        <span class="muted">{settings.end === 'latest' ? 'up to the latest event' : 'rolling, in steps of 10 s'}</span>
       </Tile>
       <Tile name="Average value" value={formatValue(headlines.averageNow)}>
         <SparkLine values={headlines.averageSpark} fromZero={false} />

@@ -37,7 +37,6 @@ const paintOrder: readonly (number | null)[] = [
 const wholeSteps = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat()
 
 const yAxisWidthPx = 52
-const crosshairs = uPlot.sync('windows')
 
 /** A plot inside `holder`. The series are fixed, one per colour, so that new types need no new plot. */
 export function createPlot({ kind, holder, onCrosshair }: PlotOptions): Plot {
@@ -61,7 +60,7 @@ export function createPlot({ kind, holder, onCrosshair }: PlotOptions): Plot {
     grid: { stroke: () => colourOf('--line'), width: 1 },
     ticks: { show: false },
     size: yAxisWidthPx,
-    space: 36,
+    space: 30,
     values: (_plot, ticks) => ticks.map(formatAxisNumber),
     ...(kind === 'counts' ? { incrs: wholeSteps } : {}),
   }
@@ -71,7 +70,7 @@ export function createPlot({ kind, holder, onCrosshair }: PlotOptions): Plot {
       height: holder.clientHeight,
       padding: [10, 8, 0, 0],
       legend: { show: false },
-      cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: crosshairs.key } },
+      cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: 'windows' } },
       tzDate: (s) => (zone === 'UTC' ? uPlot.tzDate(new Date(s * 1_000), 'Etc/UTC') : new Date(s * 1_000)),
       scales: {
         x: { time: true, range: () => xRange(frame) },
@@ -124,8 +123,7 @@ export function createPlot({ kind, holder, onCrosshair }: PlotOptions): Plot {
 
 function seriesOf(kind: ChartKind, colour: () => string): uPlot.Series {
   if (kind === 'counts') {
-    const paths = uPlot.paths.bars?.({ size: [0.86, 40], gap: 0 })
-    return { fill: colour, width: 0, points: { show: false }, ...(paths === undefined ? {} : { paths }) }
+    return { fill: colour, width: 0, points: { show: false }, paths: barPaths }
   }
   return {
     stroke: colour,
@@ -133,6 +131,15 @@ function seriesOf(kind: ChartKind, colour: () => string): uPlot.Series {
     spanGaps: false,
     points: { show: true, size: 4, width: 0, fill: colour, filter: lonelyPoints },
   }
+}
+
+const touchingBars = uPlot.paths.bars?.({ size: [1, 40] })
+const spacedBars = uPlot.paths.bars?.({ size: [1, 40], gap: 1 })
+
+/** Bars with a line of space between them, unless that would take the better part of each bar. */
+const barPaths: uPlot.Series.PathBuilder = (plot, seriesIndex, from, to) => {
+  const barPx = plot.over.clientWidth / Math.max(1, plot.data[0].length)
+  return (barPx >= 4 ? spacedBars : touchingBars)?.(plot, seriesIndex, from, to) ?? null
 }
 
 /** A value between two gaps has no line: it is drawn as a point. */

@@ -17,7 +17,9 @@ export function TypeTable({ view, onShowType }: TypeTableProps): VNode {
   const [order, setOrder] = useState<SortOrder>({ column: 'count', descending: true })
   const [showAll, setShowAll] = useState(false)
   const rows = sortTotals(view.totals, order)
-  const shown = showAll ? rows : rows.slice(0, tableRowsMax)
+  const chosen = view.settings.eventType
+  // A chosen type is shown wherever it ranks: it is what the person looks at.
+  const shown = rows.filter((row, index) => showAll || index < tableRowsMax || row.eventType === chosen)
 
   return (
     <section class="card table-card" aria-labelledby="types-title">
@@ -33,9 +35,11 @@ export function TypeTable({ view, onShowType }: TypeTableProps): VNode {
                 <th key={column} scope="col" aria-sort={sortWord(order, column)} class={`column-${column}`}>
                   <button type="button" onClick={() => setOrder(nextOrder(order, column))}>
                     {name}
-                    <span class="sort-mark" aria-hidden="true">
-                      {order.column === column ? (order.descending ? '↓' : '↑') : ''}
-                    </span>
+                    {order.column === column && (
+                      <span class="sort-mark" aria-hidden="true">
+                        {order.descending ? '↓' : '↑'}
+                      </span>
+                    )}
                   </button>
                 </th>
               ))}
@@ -47,7 +51,7 @@ export function TypeTable({ view, onShowType }: TypeTableProps): VNode {
                 key={row.eventType}
                 row={row}
                 slotName={slotClass(view.slots.get(row.eventType) ?? null)}
-                chosen={view.settings.eventType === row.eventType}
+                chosen={chosen === row.eventType}
                 onShowType={onShowType}
               />
             ))}
