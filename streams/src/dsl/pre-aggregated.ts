@@ -1,10 +1,12 @@
 import { partialSerde } from '../aggregate/partial.ts'
 import type { Serde } from '../core/serde.ts'
+import { ArrivalWindowsProcessor } from '../processor/arrival-windows.ts'
 import { type MergeableAggregator, merging } from '../processor/fold.ts'
 import { MergeWindowsProcessor } from '../processor/merge-windows.ts'
 import { PreAggregateProcessor } from '../processor/pre-aggregate.ts'
 import type { TimeWindows } from '../windows/time-windows.ts'
 import type { Graph } from './graph.ts'
+import type { Materialized } from './materialized.ts'
 import { WindowedTable } from './table.ts'
 import { addWindowStore, windowedTraits } from './window-store.ts'
 import type { WindowOptions } from './windowed-stream.ts'
@@ -16,6 +18,18 @@ export interface PreAggregateOptions<V, A, R> {
   /** The windows of the partials, aligned to the epoch: the greatest size that divides all windows to be merged into. */
   readonly windowSizeMs: number
   readonly aggregator: MergeableAggregator<V, A, R>
+  /**
+   * The time that a record's window is chosen by; its timestamp when absent. Give it where timestamps are times of arrival, and merge with
+   * `mergeByArrival`. A negative time is dropped and counted.
+   */
+  readonly windowTimeOf?: (value: V) => number
+}
+
+/** How windows are kept whose stream time is the time of arrival. */
+export interface ArrivalOptions extends Materialized {
+  readonly store: string
+  /** How long after its last update a window is kept; at least size + grace. A record that comes later is late. */
+  readonly retentionMs: number
 }
 
 /** What is known of a pre-aggregated stream besides its types. */
@@ -49,14 +63,14 @@ export class PreAggregated<K, V, A, R> {
   }
 
   #addNodes(): string {
-    const { name, parent, windowSizeMs, aggregator, partitions } = this.#traits
+    const { name, parent, windowSizeMs, aggregator, partitions, windowTimeOf } = this.#traits
     if (!Number.isSafeInteger(windowSizeMs) || windowSizeMs <= 0)
       this.#graph.fault(`pre-aggregation "${name}": windowSizeMs must be a whole number above 0, not ${windowSizeMs}`)
     const keySerde = this.#graph.serdeOf(this.#traits.keySerde, { of: 'key', at: `pre-aggregation "${name}"` })
     const node = `${name}-pre-aggregate`
     this.#graph.addProcessor(
       { name: node, parents: [parent] },
-      () => new PreAggregateProcessor({ keySerde, windowSizeMs, aggregator }),
+      () => new PreAggregateProcessor({ keySerde, windowSizeMs, aggregator, windowTimeOf }),
     )
     return this.#graph.addKeyedRepartition({
       name,
@@ -86,6 +100,28 @@ export class PreAggregatedWindows<K, A, R> {
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-WINDOWS-')
     const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
     this.#graph.addProcessor({ name, parents: [parent], stores: [store] }, () => new MergeWindowsProcessor(rows))
+    return new WindowedTable<K, R>(
+      this.#graph,
+      name,
+      windowedTraits<K, R>({ keySerde, windows, hasWatermarks: true }, undefined),
+    )
+  }
+
+  /**
+   * Merges the partials into tumbling windows of event time, where the records' timestamps, and so stream time, are times of arrival:
+   * history counts whenever it is sent. Hands on updates at each commit, and the result as final when stream time has passed the window's
+   * end and its last update by the windows' grace; it changes, and is final again, when more arrives.
+   */
+  mergeByArrival(options: ArrivalOptions): WindowedTable<K, R> {
+    const { parent, windows, aggregator, keySerde } = this.#of
+    if (windows.kind !== 'tumbling')
+      this.#graph.fault(`store "${options.store}": only tumbling windows are kept by arrival`)
+    const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-ARRIVALS-')
+    const rows = addWindowStore(this.#graph, { ...options, windows, fold: merging(aggregator), keySerde })
+    this.#graph.addProcessor(
+      { name, parents: [parent], stores: [options.store] },
+      () => new ArrivalWindowsProcessor(rows),
+    )
     return new WindowedTable<K, R>(
       this.#graph,
       name,

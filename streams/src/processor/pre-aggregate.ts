@@ -13,6 +13,8 @@ export interface PreAggregateOptions<K, V, A, R> {
   /** The windows of the partials; every window they are merged into must be a multiple of it. */
   readonly windowSizeMs: number
   readonly aggregator: Aggregator<V, A, R>
+  /** The time that a record's window is chosen by; its timestamp when absent. */
+  readonly windowTimeOf?: ((value: V) => number) | undefined
 }
 
 /** One key and window since the last commit. */
@@ -49,9 +51,14 @@ export class PreAggregateProcessor<K, V, A, R> implements Processor<K | null, V,
       this.#context?.dropped('null-key', 1)
       return
     }
-    const { keySerde, windowSizeMs, aggregator } = this.#options
+    const { keySerde, windowSizeMs, aggregator, windowTimeOf } = this.#options
     const { key, timestamp } = record
-    const startMs = timestamp - (timestamp % windowSizeMs)
+    const windowMs = windowTimeOf === undefined ? timestamp : windowTimeOf(record.value)
+    if (windowMs < 0) {
+      this.#context?.dropped('negative-timestamp', 1)
+      return
+    }
+    const startMs = windowMs - (windowMs % windowSizeMs)
     const byKey = startMs === this.#lastStartMs ? this.#lastByKey : this.#byKeyOf(startMs)
     const id = rowId(key, keySerde)
     const row = byKey.get(id)
