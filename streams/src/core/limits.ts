@@ -6,9 +6,9 @@ export const limits = {
   changedRowsMax: 100_000,
   /** The broker's default of `offset.metadata.max.bytes`. */
   commitMetadataBytesMax: 4_096,
-  /** Tasks that write watermarks to one task: 6 bytes each in the commit metadata, in the worst case. */
-  watermarkWritersMax: 384,
-  /** Nodes of one subtopology that keep a stream time of their own: 17 bytes each in the commit metadata. */
+  /** Tasks that write watermarks to one topic: up to 8 bytes each in the commit metadata, when they are years apart. */
+  watermarkWritersMax: 256,
+  /** Nodes of one topology with stores, which may keep stream times of their own: 17 bytes each in the commit metadata. */
   timedNodesMax: 40,
   /** Windows that one record may fall into: hopping windows of a year that advance by a second are a mistake. */
   windowsPerRecordMax: 10_000,

@@ -1,6 +1,6 @@
 import type { Partial } from '../aggregate/partial.ts'
 import type { StreamRecord } from '../core/record.ts'
-import { closedStartMax } from '../windows/time-windows.ts'
+import { closedStartMax, firstWindowStart } from '../windows/time-windows.ts'
 import type { Windowed } from '../windows/windowed.ts'
 import type { Change } from './change.ts'
 import { isKeyed } from './keyed-filter.ts'
@@ -8,8 +8,8 @@ import type { Processor, ProcessorContext } from './processor.ts'
 import { WindowRows, type WindowRowsOptions } from './window-rows.ts'
 
 /**
- * Merges partials, which come through a repartition topic with watermarks, into tumbling windows whose size is a multiple of theirs. What
- * is late is decided here, by the task's stream time, and counted in records.
+ * Merges partials, which come through a repartition topic with watermarks, into every window that holds theirs; sizes and advances are
+ * multiples of the partials' window size. What is late is decided here, by the task's stream time, and counted in records.
  */
 export class MergeWindowsProcessor<K, A, R> implements Processor<K | null, Partial<A>, Windowed<K>, Change<R>> {
   readonly #options: WindowRowsOptions<K, A, A, R>
@@ -29,9 +29,13 @@ export class MergeWindowsProcessor<K, A, R> implements Processor<K | null, Parti
 
   reads(record: StreamRecord<K | null, Partial<A>>): boolean {
     if (this.#rows === undefined || this.#context === undefined || !isKeyed(record)) return true
-    const startMs = this.#startOf(record.value)
-    if (startMs <= closedStartMax(this.#options.windows, this.#context.streamTimeMs())) return true
-    return this.#rows.isLoaded(record.key, startMs)
+    const { windows } = this.#options
+    const partialMs = record.value.startMs
+    const closedMax = closedStartMax(windows, this.#context.streamTimeMs())
+    let isLoaded = true
+    for (let start = firstWindowStart(windows, partialMs); start <= partialMs; start += windows.advanceMs)
+      if (start > closedMax && !this.#rows.isLoaded(record.key, start)) isLoaded = false
+    return isLoaded
   }
 
   process(record: StreamRecord<K | null, Partial<A>>): void {
@@ -40,11 +44,18 @@ export class MergeWindowsProcessor<K, A, R> implements Processor<K | null, Parti
       this.#context?.dropped('null-key', partial.records)
       return
     }
+    const { windows } = this.#options
+    const { key } = record
     const streamTimeMs = this.#context?.streamTimeMs() ?? -1
-    const startMs = this.#startOf(partial)
-    if (startMs > closedStartMax(this.#options.windows, streamTimeMs))
-      this.#rows?.update({ key: record.key, startMs }, partial.accumulator, record)
-    else this.#context?.dropped('late', partial.records, { windowStartMs: startMs, streamTimeMs })
+    const closedMax = closedStartMax(windows, streamTimeMs)
+    for (
+      let startMs = firstWindowStart(windows, partial.startMs);
+      startMs <= partial.startMs;
+      startMs += windows.advanceMs
+    ) {
+      if (startMs > closedMax) this.#rows?.update({ key, startMs }, partial.accumulator, record)
+      else this.#context?.dropped('late', partial.records, { windowStartMs: startMs, streamTimeMs })
+    }
   }
 
   async flush(): Promise<void> {
@@ -53,9 +64,5 @@ export class MergeWindowsProcessor<K, A, R> implements Processor<K | null, Parti
 
   times(): readonly number[] {
     return [this.#rows?.closedThroughMs ?? -1]
-  }
-
-  #startOf(partial: Partial<A>): number {
-    return partial.startMs - (partial.startMs % this.#options.windows.sizeMs)
   }
 }
