@@ -1,0 +1,25 @@
+/** Bounds of a sink. Services choose their own within reason; these are what they get without a word. */
+export const sinkLimits = {
+  /** Rows of one batch: one block of a column store, and well under a second to write. */
+  batchRowsMax: 50_000,
+  /** Keys and values of one batch. */
+  batchBytesMax: 16 * 1024 * 1024,
+  /** Oldest record of a batch that is not full. */
+  batchAgeMaxMs: 1_000,
+  /** Keys and values of all batches of one runner, those being written included; beyond it fetching pauses. One fetch may come on top. */
+  bufferBytesMax: 64 * 1024 * 1024,
+  /** Batches being written at the same time, of different partitions. */
+  writesMax: 4,
+  /** Longest poll, so that the loop notices what is due. */
+  pollWaitMs: 500,
+  /** A revoked partition's write may take this long before it is given up; the group waits for it. */
+  revokeWaitMs: 20_000,
+  /** How often a commit that only informs is sent. */
+  informIntervalMs: 1_000,
+  /** A loop that has not turned for this long is stuck. */
+  stalledAfterMs: 60_000,
+  /** Seeks to the same offset in a row before the fetcher is taken to be broken. */
+  misplacedFetchesMax: 5,
+  /** Text of an error in a dead letter's headers. */
+  deadLetterTextMax: 2_000,
+} as const
