@@ -204,6 +204,13 @@ describe('LiveModel', () => {
     expect(at.onSessionEnd).toHaveBeenCalledTimes(1)
   })
 
+  test('has one thing to say to an account that may not read', async () => {
+    at.gateway.openingFailures.push(new ConsoleError('forbidden', 'No.'))
+    await start()
+    expect(at.model.view).toMatchObject({ content: 'forbidden', connection: { phase: 'refused' } })
+    expect(at.onSessionEnd).not.toHaveBeenCalled()
+  })
+
   test('tries again at once on demand', async () => {
     at.gateway.openingFailures.push(new ConsoleError('unreachable', 'Gone.'))
     at.model.start()

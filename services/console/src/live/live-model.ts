@@ -173,9 +173,8 @@ export class LiveModel {
   }
 
   #tick(): void {
-    if (this.#pausedAtMs !== null) return
     this.#draw()
-    this.#reloadAfterJump()
+    if (this.#pausedAtMs === null) this.#reloadAfterJump()
   }
 
   /** A range that leaves its predecessor behind altogether (data of another year arrives, a laptop wakes up) has gaps to fill. */
@@ -214,8 +213,8 @@ export class LiveModel {
   #compute(): LiveView {
     const view = liveView({
       settings: this.#settings,
-      nowMs: this.#nowMs(),
-      paused: this.#pausedAtMs !== null,
+      clockMs: this.#options.clock.nowMs(),
+      pausedAtMs: this.#pausedAtMs,
       chartFeed: this.#chartFeed,
       headlineFeed: this.#headlineFeed,
       previousSlots: this.#slots,

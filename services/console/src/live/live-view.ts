@@ -10,17 +10,20 @@ import { type Connection, connectionOf } from './connection.ts'
 import type { LiveSettings } from './live-settings.ts'
 
 /**
- * What there is to see: `loading` until history has answered, `nothing` when no event was ever counted, `elsewhere` when all data is
- * older than the range, `quiet` when only the chosen type has none here.
+ * What there is to see: `forbidden` for an account that may not read, `loading` until history has answered, `nothing` when no event was
+ * ever counted, `elsewhere` when all data is older than the range, `quiet` when only the chosen type has none here.
  */
-export const contents = ['loading', 'nothing', 'elsewhere', 'quiet', 'data'] as const
+export const contents = ['forbidden', 'loading', 'nothing', 'elsewhere', 'quiet', 'data'] as const
 /** One of {@link contents}. */
 export type Content = (typeof contents)[number]
 
 /** Everything the page draws, made anew for each drawing. */
 export interface LiveView {
   readonly settings: LiveSettings
+  /** The present of what is shown; a pause holds it still. */
   readonly nowMs: number
+  /** The present. */
+  readonly clockMs: number
   readonly range: ShownRange
   readonly content: Content
   readonly headlines: Headlines
@@ -37,8 +40,9 @@ export interface LiveView {
 /** What a view is made of. */
 export interface LiveViewInput {
   readonly settings: LiveSettings
-  readonly nowMs: number
-  readonly paused: boolean
+  readonly clockMs: number
+  /** Since when the page is held still, or null. */
+  readonly pausedAtMs: number | null
   /** The feed of the chosen interval. */
   readonly chartFeed: StatsFeed
   /** The feed of the ten-second windows; may be the same one. */
@@ -50,7 +54,8 @@ export interface LiveViewInput {
 
 /** Computes the page from the windows held. Pure: the same input gives the same view. */
 export function liveView(input: LiveViewInput): LiveView {
-  const { settings, nowMs, chartFeed, headlineFeed } = input
+  const { settings, clockMs, pausedAtMs, chartFeed, headlineFeed } = input
+  const nowMs = pausedAtMs ?? clockMs
   const { interval, end, eventType } = settings
   const store = chartFeed.store
   const newestStartMs = newer(store.newestStartMs(), input.newestElsewhereMs)
@@ -63,14 +68,15 @@ export function liveView(input: LiveViewInput): LiveView {
   return {
     settings,
     nowMs,
+    clockMs,
     range,
     content: contentOf(input, totals, newestStartMs),
-    headlines: headlines({ store: headlineFeed.store, atMs: headlinesAtMs(input), eventType }),
+    headlines: headlines({ store: headlineFeed.store, atMs: headlinesAtMs(input, nowMs), eventType }),
     frame: chartFrame({ store, interval, range, slots, eventType }),
     totals,
     slots,
     typesLeftOut: store.typesLeftOut(),
-    connection: connectionOf([chartFeed.state, headlineFeed.state], input.paused),
+    connection: connectionOf([chartFeed.state, headlineFeed.state], pausedAtMs !== null),
     lastUpdateMs: newer(chartFeed.lastUpdateMs, headlineFeed.lastUpdateMs),
     newestStartMs,
   }
@@ -85,12 +91,13 @@ function contentOf(
     const chosen = settings.eventType
     return chosen === null || totals.some((row) => row.eventType === chosen) ? 'data' : 'quiet'
   }
+  if (chartFeed.state.error?.code === 'forbidden') return 'forbidden'
   if (chartFeed.state.history !== 'loaded') return 'loading'
   return newestStartMs === null ? 'nothing' : 'elsewhere'
 }
 
 /** In the view of the latest data the big numbers are those of the last ten seconds that have data. */
-function headlinesAtMs({ settings, nowMs, headlineFeed }: LiveViewInput): number {
+function headlinesAtMs({ settings, headlineFeed }: LiveViewInput, nowMs: number): number {
   const newestStartMs = headlineFeed.store.newestStartMs()
   if (settings.end === 'now' || newestStartMs === null) return nowMs
   const newestEndMs = newestStartMs + intervalSpecs['10s'].windowMs

@@ -56,12 +56,11 @@ export function LivePage(props: LivePageProps): VNode {
       </header>
       <main class="page">
         <h1 class="for-screen-readers">Live event statistics</h1>
-        <Toolbar view={view} model={model} localZone={localZone} />
-        {view.content === 'nothing' ? (
-          <FirstEvent origin={origin} />
-        ) : (
+        {view.content !== 'forbidden' && <Toolbar view={view} model={model} localZone={localZone} />}
+        <Notice view={view} model={model} localZone={localZone} />
+        {view.content === 'nothing' && <FirstEvent origin={origin} />}
+        {view.content !== 'nothing' && view.content !== 'forbidden' && (
           <>
-            <Notice view={view} model={model} localZone={localZone} />
             <HeadlineTiles view={view} />
             <Charts view={view} localZone={localZone} />
             <TypeTable view={view} onShowType={(eventType) => model.showType(eventType)} />

@@ -14,12 +14,12 @@ export interface NoticeProps {
 /** One sentence on why the page does not show what one might expect, with the way out; nothing when all is well. */
 export function Notice({ view, model, localZone }: NoticeProps): VNode | null {
   const { content, connection, settings } = view
-  if (content === 'loading' && connection.error === null) return <p class="notice">Loading the windows so far…</p>
-  if (connection.phase === 'refused' && connection.error?.code === 'forbidden') {
+  if (content === 'forbidden') {
     return (
       <p class="notice notice-bad">This account may not read statistics. Sign in as an analyst or an administrator.</p>
     )
   }
+  if (content === 'loading' && connection.error === null) return <p class="notice">Loading the windows so far…</p>
   if (connection.phase === 'live' && connection.error !== null) {
     return <p class="notice notice-bad">Earlier windows could not be loaded: {connection.error.detail}</p>
   }
