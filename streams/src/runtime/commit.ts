@@ -86,7 +86,7 @@ interface Prepared {
 }
 
 function appendChangelog(records: OutgoingRecord[], task: StreamTask, commit: TaskCommit, names: TopicNames): void {
-  const partition = numberOf(task)
+  const { partition } = task
   for (const [store, entries] of commit.changelog) {
     const topic = names.changelog(store)
     for (const { key, value, timestamp } of entries) records.push({ topic, partition, key, value, timestamp })
@@ -100,13 +100,8 @@ function changelogOffsets(
 ): ReadonlyMap<string, number> {
   const offsets = new Map<string, number>()
   for (const store of commit.changelog.keys()) {
-    const end = produced.ends.get(`${numberOf(task)} ${produced.names.changelog(store)}`)
+    const end = produced.ends.get(`${task.partition} ${produced.names.changelog(store)}`)
     if (end !== undefined) offsets.set(store, end)
   }
   return offsets
-}
-
-/** All inputs of a task have its number. */
-function numberOf(task: StreamTask): number {
-  return task.inputs[0]?.partition ?? -1
 }

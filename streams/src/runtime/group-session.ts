@@ -22,7 +22,7 @@ export class GroupSession implements GroupListener {
 
   constructor(member: GroupMember) {
     this.member = member
-    member.failed.then((error) => {
+    void member.failed.then((error) => {
       this.failure ??= error
     })
   }

@@ -200,17 +200,11 @@ export class StreamThread {
   async #fetch(fetcher: Fetcher): Promise<void> {
     const { clock, commitIntervalMs } = this.#options
     const untilCommitMs = Math.max(0, this.#lastCommitMs + commitIntervalMs - clock.nowMs())
-    const waitMs = this.#hasBuffered() ? 0 : Math.min(pollWaitMsMax, untilCommitMs)
+    const waitMs = this.#hasWork() ? 0 : Math.min(pollWaitMsMax, untilCommitMs)
     try {
       const fetched = await fetcher.poll(waitMs)
       const nowMs = clock.nowMs()
-      for (const batches of fetched) {
-        const active = this.#tasks.feed(batches, nowMs)
-        if (active !== undefined && !active.paused && active.task.bufferedBytes > bufferedBytesMax) {
-          active.paused = true
-          for (const input of active.inputs) fetcher.pause(input)
-        }
-      }
+      for (const batches of fetched) if (!this.#tasks.feed(batches, nowMs)) fetcher.pause(batches)
     } catch (error) {
       if (!hasCode(error, 'OFFSET_OUT_OF_RANGE')) throw error
       await this.#seekToReset(error, fetcher)
@@ -237,14 +231,13 @@ export class StreamThread {
     let outgoingBytes = 0
     for (const active of this.#tasks) {
       const { task } = active
-      if (task.bufferedBytes > 0) {
+      if (hasWork(active)) {
         const records = await task.process(recordsPerTurnMax)
         this.#options.probes.processed?.(task.id, records)
+        active.starved = records === 0
       }
-      if (active.paused && task.bufferedBytes < bufferedBytesMax / 2) {
-        active.paused = false
-        for (const input of active.inputs) fetcher.resume(input)
-      }
+      // A task that waits for an input which is paused would wait for ever.
+      if (active.starved || task.bufferedBytes < bufferedBytesMax / 2) resumeInputs(active, fetcher)
       outgoingBytes += task.outgoingBytes
     }
     if (outgoingBytes > outgoingBytesMax) await this.#sendOutgoing()
@@ -291,8 +284,8 @@ export class StreamThread {
     return position !== undefined && position >= input.highWatermark
   }
 
-  #hasBuffered(): boolean {
-    for (const { task } of this.#tasks) if (task.bufferedBytes > 0) return true
+  #hasWork(): boolean {
+    for (const active of this.#tasks) if (hasWork(active)) return true
     return false
   }
 
@@ -354,6 +347,18 @@ export class StreamThread {
       if (leftMs <= 0) return
       await sleep(Math.min(leftMs, pollWaitMsMax))
     }
+  }
+}
+
+function hasWork({ task, starved }: ActiveTask): boolean {
+  return task.bufferedBytes > 0 && !starved
+}
+
+function resumeInputs(active: ActiveTask, fetcher: Fetcher): void {
+  for (const input of active.inputs) {
+    if (!input.paused) continue
+    input.paused = false
+    fetcher.resume(input)
   }
 }
 

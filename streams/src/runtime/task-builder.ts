@@ -75,7 +75,7 @@ export class TaskBuilder {
         const task = await this.#task(draft, { ends, bytesMax: this.#options.stateBytesMax / Math.max(storeCount, 1) })
         await task.init(committedByTopic(draft, committed))
         const inputs = draft.inputs.map((input) => activeInput(input, positions))
-        built.push({ task, inputs, lastArrivalMs: this.#options.clock.nowMs(), paused: false, idle: false })
+        built.push({ task, inputs, lastArrivalMs: this.#options.clock.nowMs(), starved: false, idle: false })
       }
       return built
     } catch (error) {
@@ -193,5 +193,5 @@ function activeInput(
   positions: ReadonlyMap<string, { readonly start: number; readonly end: number }>,
 ): ActiveInput {
   const position = positions.get(partitionKey({ topic, partition }))
-  return { topic, partition, startOffset: position?.start ?? 0, highWatermark: position?.end ?? 0 }
+  return { topic, partition, startOffset: position?.start ?? 0, highWatermark: position?.end ?? 0, paused: false }
 }

@@ -1,4 +1,5 @@
 import { type FetchedBatches, partitionKey, type TopicPartition } from '../core/broker.ts'
+import { bufferedBytesMax } from './limits.ts'
 import type { TaskSnapshot } from './probes.ts'
 import type { StreamTask } from './task.ts'
 
@@ -7,7 +8,8 @@ export interface ActiveTask {
   readonly task: StreamTask
   readonly inputs: readonly ActiveInput[]
   lastArrivalMs: number
-  paused: boolean
+  /** Has records, and waits for those of another input that come before them. */
+  starved: boolean
   idle: boolean
 }
 
@@ -16,6 +18,7 @@ export interface ActiveInput extends TopicPartition {
   /** Where reading began. */
   readonly startOffset: number
   highWatermark: number
+  paused: boolean
 }
 
 /** The tasks of one thread, by their numbers and by their inputs. */
@@ -44,16 +47,18 @@ export class TaskSet implements Iterable<ActiveTask> {
     for (const input of active.inputs) this.#byInput.set(partitionKey(input), { active, input })
   }
 
-  /** Hands what was fetched to its task; undefined when the partition is none of ours any more. */
-  feed(fetched: FetchedBatches, nowMs: number): ActiveTask | undefined {
+  /** Hands what was fetched to its task. False when the task has enough of it; also when the partition is none of ours any more. */
+  feed(fetched: FetchedBatches, nowMs: number): boolean {
     const found = this.#byInput.get(partitionKey(fetched))
-    if (found === undefined) return undefined
+    if (found === undefined) return false
     const { active, input } = found
     input.highWatermark = fetched.highWatermark
     active.lastArrivalMs = nowMs
     active.idle = false
+    active.starved = false
     active.task.add(fetched)
-    return active
+    input.paused = active.task.bufferedBytes > bufferedBytesMax
+    return !input.paused
   }
 
   /** Takes out the tasks that read any of these partitions. */
