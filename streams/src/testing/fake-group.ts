@@ -107,6 +107,7 @@ export class FakeGroupMember implements GroupMember {
   readonly #fail: (error: Error) => void
   #listener: GroupListener | undefined
   #closed = false
+  #isFenced = false
 
   constructor(group: FakeGroup, options: GroupMemberOptions) {
     this.#group = group
@@ -194,6 +195,7 @@ export class FakeGroupMember implements GroupMember {
   /** Another one came with this member's instance id. */
   fence(): void {
     this.#closed = true
+    this.#isFenced = true
     this.#fail(
       new StreamsError(
         'FENCED',

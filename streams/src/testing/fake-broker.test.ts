@@ -1,0 +1,11 @@
+import { describeBrokerContract } from './contracts/broker.ts'
+import { FakeBroker } from './fake-broker.ts'
+
+describeBrokerContract('the fake broker', async () => {
+  const broker = new FakeBroker()
+  return {
+    broker,
+    truncateBefore: async (partition, offset) => broker.truncateBefore(partition, offset),
+    close: async () => {},
+  }
+})
