@@ -1,0 +1,305 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { PassThrough, type Writable } from 'node:stream'
+import { createGzip } from 'node:zlib'
+import { type Account, authenticate } from './credentials.ts'
+import type { Engine, EngineQuery, EngineResult } from './engine.ts'
+import { ClickhouseFailure, toFailure } from './failure.ts'
+import { limits } from './limits.ts'
+import { canStream, contentType, defaultFormat } from './output-format.ts'
+import { type RequestBody, readBody } from './request-body.ts'
+import { readingFrom, readStatement, type Statement } from './statement.ts'
+
+/** What the interface works with. `uploadFolder` is emptied at the start: it holds bodies of running inserts. */
+export interface HttpInterfaceOptions {
+  readonly engine: Engine
+  readonly account: Account
+  readonly uploadFolder: string
+  readonly log: (line: string) => void
+}
+
+/**
+ * ClickHouse's HTTP interface over the embedded engine, as far as its clients and Grafana's plugin use it: the query in the URL or
+ * the body, rows of an INSERT in the body, settings and `param_` values in the URL, formats, compression, errors with
+ * their codes. Not there, and refused by name: sessions, external tables, the native compression of bodies.
+ */
+export function createHttpInterface(options: HttpInterfaceOptions): Server {
+  rmSync(options.uploadFolder, { recursive: true, force: true })
+  mkdirSync(options.uploadFolder, { recursive: true, mode: 0o700 })
+  const server = createServer(
+    { keepAliveTimeout: 10_000, requestTimeout: limits.querySecondsMax * 1_000 },
+    (request, response) => {
+      handle(options, request, response).catch((error: unknown) => {
+        options.log(`request failed outside of its handling: ${error instanceof Error ? error.stack : error}`)
+        response.destroy()
+      })
+    },
+  )
+  server.maxConnections = limits.connectionsMax
+  return server
+}
+
+async function handle(
+  options: HttpInterfaceOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://localhost')
+  response.setHeader('X-ClickHouse-Server-Display-Name', 'millrace')
+  if (
+    url.pathname === '/ping' ||
+    url.pathname === '/replicas_status' ||
+    (url.pathname === '/' && request.method !== 'POST' && url.search === '')
+  ) {
+    answerText(response, 200, 'Ok.\n')
+    return
+  }
+  const queryId =
+    url.searchParams.get('query_id') || String(request.headers['x-clickhouse-query-id'] ?? '') || randomUUID()
+  response.setHeader('X-ClickHouse-Query-Id', queryId)
+  response.setHeader('X-ClickHouse-Timezone', options.engine.timezone)
+  try {
+    if (url.pathname !== '/') {
+      answerText(
+        response,
+        404,
+        `There is no handle ${url.pathname}\nUse / or /ping for health checks, and /?query=… for queries.\n`,
+      )
+      return
+    }
+    authenticate(options.account, request.headers, url.searchParams)
+    await answerQuery(options, request, response, url.searchParams)
+  } catch (error) {
+    answerFailure(options, response, toFailure(error, new Map()))
+    // What is left of the body is not read: the connection cannot be used again.
+    if (!request.complete) request.destroy()
+  }
+}
+
+async function answerQuery(
+  options: HttpInterfaceOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  parameters: URLSearchParams,
+): Promise<void> {
+  refuseUnsupported(request, parameters)
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase()
+  const body = await readBody(request, encoding)
+  const file = join(options.uploadFolder, `${randomUUID()}.rows`)
+  try {
+    const { sql, statement } = await readQuery(body, parameters.get('query') ?? '', file)
+    const query = toEngineQuery(sql, request, parameters)
+    const format = formatOf(statement) ?? query.format
+    response.setHeader('X-ClickHouse-Format', format)
+    response.setHeader('Content-Type', contentType(format))
+    const whole = statement.kind !== 'select' || !canStream(format) || isOn(parameters.get('wait_end_of_query'))
+    const output = { response, compress: wantsGzip(request, parameters) }
+    if (whole) await answerWhole(await options.engine.run(query), statement, output)
+    else await answerStream(options, query, output)
+  } finally {
+    await rm(file, { force: true })
+  }
+}
+
+/** The statement to run, its rows (when it has any) written to `file`. */
+async function readQuery(
+  body: RequestBody,
+  inUrl: string,
+  file: string,
+): Promise<{ sql: string; statement: Statement }> {
+  if (inUrl.trim() !== '') {
+    const statement = readStatement(inUrl)
+    if (statement.kind === 'insert-data' || (statement.kind === 'insert-select' && statement.input !== undefined)) {
+      const inline = statement.kind === 'insert-data' ? inUrl.slice(statement.dataAt) : ''
+      if (body.head.length === 0 && inline.trim() !== '') return { sql: inUrl, statement }
+      await body.writeTo(file, 0)
+      return { sql: readingFrom(inUrl, statement, file), statement }
+    }
+    // As on a server, the body goes on where the URL ended.
+    const sql = body.head.length === 0 ? inUrl : `${inUrl}\n${wholeText(body)}`
+    return { sql, statement: readStatement(sql) }
+  }
+  // Latin-1, so that a character is a byte: rows after the statement may be binary.
+  const bytes = body.head.toString('latin1')
+  const statement = readStatement(bytes)
+  if (statement.kind !== 'insert-data') return { sql: wholeText(body), statement }
+  await body.writeTo(file, statement.dataAt)
+  const head = readingFrom(bytes.slice(0, statement.dataAt), statement, file)
+  return { sql: Buffer.from(head, 'latin1').toString('utf8'), statement }
+}
+
+function wholeText(body: RequestBody): string {
+  if (body.complete && body.head.length <= limits.queryBytesMax) return body.head.toString('utf8')
+  throw new ClickhouseFailure(
+    62,
+    'SYNTAX_ERROR',
+    `Max query size exceeded: a statement may have ${limits.queryBytesMax} bytes`,
+  )
+}
+
+function toEngineQuery(sql: string, request: IncomingMessage, url: URLSearchParams): EngineQuery {
+  const settings = new Map<string, string>()
+  const parameters = new Map<string, string>()
+  for (const [name, value] of url) {
+    if (name.startsWith('param_')) parameters.set(requireName(name.slice('param_'.length)), value)
+    else if (!reserved.has(name)) settings.set(requireName(name), value)
+  }
+  return {
+    sql,
+    settings,
+    parameters,
+    format: requireName(url.get('default_format') ?? String(request.headers['x-clickhouse-format'] ?? defaultFormat)),
+    database: url.get('database') || String(request.headers['x-clickhouse-database'] ?? '') || undefined,
+    // As on a server: a GET never writes.
+    readonly: request.method !== 'POST',
+  }
+}
+
+async function answerWhole(result: EngineResult, statement: Statement, output: Output): Promise<void> {
+  const wrote = statement.kind === 'insert-data' || statement.kind === 'insert-select'
+  const summary = {
+    read_rows: String(result.rowsRead),
+    read_bytes: String(result.bytesRead),
+    written_rows: String(wrote ? result.rowsRead : 0),
+    written_bytes: String(wrote ? result.bytesRead : 0),
+    total_rows_to_read: '0',
+    result_rows: String(wrote ? result.rowsRead : 0),
+    result_bytes: String(wrote ? result.bytesRead : result.bytes.length),
+    elapsed_ns: String(Math.round(result.elapsedS * 1e9)),
+  }
+  output.response.setHeader('X-ClickHouse-Summary', JSON.stringify(summary))
+  if (!output.compress) {
+    output.response.setHeader('Content-Length', result.bytes.length)
+    output.response.writeHead(200).end(result.bytes)
+    return
+  }
+  const body = openBody(output)
+  body.end(result.bytes)
+}
+
+async function answerStream(options: HttpInterfaceOptions, query: EngineQuery, output: Output): Promise<void> {
+  const gone = new AbortController()
+  output.response.once('close', () => gone.abort())
+  const tag = randomUUID().replaceAll('-', '').slice(0, 16)
+  let body: Writable | undefined
+  try {
+    for await (const chunk of options.engine.stream(query, gone.signal)) {
+      body ??= openTagged()
+      // Awaiting the write is what slows the engine down to the client's pace.
+      if (!body.write(chunk)) await drained(body, gone.signal)
+      if (gone.signal.aborted) return
+    }
+    body ??= openTagged()
+    body.end()
+  } catch (error) {
+    const failure = toFailure(error, new Map())
+    if (body === undefined) throw failure
+    // The status has been sent: the client finds the error in the tagged block at the end, and the answer incomplete.
+    const text = failure.describe(options.engine.version).trimEnd()
+    const message = `${text}\n`
+    body.end(`\r\n__exception__\r\n${tag}\r\n${message}${Buffer.byteLength(message)} ${tag}\r\n__exception__\r\n`)
+  }
+
+  function openTagged(): Writable {
+    output.response.setHeader('X-ClickHouse-Exception-Tag', tag)
+    return openBody(output)
+  }
+}
+
+interface Output {
+  readonly response: ServerResponse
+  readonly compress: boolean
+}
+
+function openBody({ response, compress }: Output): Writable {
+  if (compress) response.setHeader('Content-Encoding', 'gzip')
+  response.writeHead(200)
+  const body = compress ? createGzip({ level: 3 }) : new PassThrough()
+  response.once('close', () => body.destroy())
+  body.on('error', () => response.destroy())
+  body.pipe(response)
+  return body
+}
+
+async function drained(body: Writable, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    body.once('drain', resolve)
+    body.once('close', resolve)
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function answerFailure(options: HttpInterfaceOptions, response: ServerResponse, failure: ClickhouseFailure): void {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  if (failure.httpStatus === 500) options.log(failure.describe(options.engine.version).trim())
+  response.setHeader('X-ClickHouse-Exception-Code', failure.code)
+  if (failure.httpStatus === 401) response.setHeader('WWW-Authenticate', 'Basic realm="ClickHouse server HTTP API"')
+  answerText(response, failure.httpStatus, failure.describe(options.engine.version))
+}
+
+function answerText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=UTF-8', 'Content-Length': Buffer.byteLength(text) })
+  response.end(text)
+}
+
+function refuseUnsupported(request: IncomingMessage, parameters: URLSearchParams): void {
+  const refuse = (what: string) => {
+    throw new ClickhouseFailure(
+      48,
+      'NOT_IMPLEMENTED',
+      `${what} not supported by the embedded ClickHouse of the development stack`,
+    )
+  }
+  if (request.headers['content-type']?.startsWith('multipart/') === true)
+    refuse('External tables (multipart bodies) are')
+  if (isOn(parameters.get('compress')) || isOn(parameters.get('decompress')))
+    refuse("ClickHouse's native body compression (compress, decompress) is")
+  if (parameters.has('session_id')) refuse('HTTP sessions (session_id) are')
+}
+
+function requireName(name: string): string {
+  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return name
+  throw new ClickhouseFailure(36, 'BAD_ARGUMENTS', `"${name}" is no name of a setting, parameter or format`)
+}
+
+function formatOf(statement: Statement): string | undefined {
+  return statement.kind === 'select' || statement.kind === 'rows' ? statement.format : undefined
+}
+
+function wantsGzip(request: IncomingMessage, parameters: URLSearchParams): boolean {
+  return (
+    isOn(parameters.get('enable_http_compression')) && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+  )
+}
+
+function isOn(value: string | null): boolean {
+  return value === '1' || value === 'true'
+}
+
+/** Parameters of the URL that are not settings. */
+const reserved: ReadonlySet<string> = new Set([
+  'buffer_size',
+  'client_protocol_version',
+  'close_session',
+  'compress',
+  'database',
+  'decompress',
+  'default_format',
+  'enable_http_compression',
+  'password',
+  'query',
+  'query_id',
+  'quota_key',
+  'role',
+  'session_check',
+  'session_timeout',
+  'stacktrace',
+  'user',
+  'wait_end_of_query',
+])

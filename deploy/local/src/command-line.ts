@@ -1,0 +1,100 @@
+import { parseArgs } from 'node:util'
+import { portSettings } from './config.ts'
+import { LauncherError } from './errors.ts'
+
+/** What the person asked for. */
+export type Command =
+  | { readonly name: 'help' }
+  | { readonly name: 'doctor' }
+  | { readonly name: 'test'; readonly filters: readonly string[] }
+  | {
+      readonly name: 'up'
+      readonly fresh: boolean
+      readonly serversOnly: boolean
+      readonly demo: DemoOptions | undefined
+    }
+
+/** How to replay the demonstration data. */
+export interface DemoOptions {
+  /** How many seconds of the data's own time pass in one second. */
+  readonly speed: number
+  /** Stop after so many events; undefined plays until the launcher stops. */
+  readonly eventsMax: number | undefined
+}
+
+/** One second shows half an hour of flights: about five events. */
+const speedDefault = 1_800
+const speedMax = 1_000_000
+
+/** Reads the command line. Throws BAD_OPTION with the usage when something in it is not known. */
+export function parseCommand(args: readonly string[]): Command {
+  const [name = 'help', ...rest] = args
+  if (['help', '--help', '-h'].includes(name) || rest.includes('--help') || rest.includes('-h')) return { name: 'help' }
+  if (name === 'doctor' && rest.length === 0) return { name: 'doctor' }
+  if (name === 'test') return { name: 'test', filters: rest }
+  if (name === 'up') return parseUp(rest)
+  throw new LauncherError('BAD_OPTION', `Unknown command "${args.join(' ')}"\n\n${usage()}`)
+}
+
+function parseUp(args: readonly string[]): Command {
+  const options = {
+    fresh: { type: 'boolean', default: false },
+    'servers-only': { type: 'boolean', default: false },
+    demo: { type: 'boolean', default: false },
+    speed: { type: 'string' },
+    'demo-events': { type: 'string' },
+  } as const
+  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+  try {
+    values = parseArgs({ args: [...args], options, allowPositionals: false }).values
+  } catch (cause) {
+    throw new LauncherError('BAD_OPTION', `${cause instanceof Error ? cause.message : cause}\n\n${usage()}`, { cause })
+  }
+  const speed = positive('--speed', values.speed, speedMax) ?? speedDefault
+  const eventsMax = positive('--demo-events', values['demo-events'], Number.MAX_SAFE_INTEGER)
+  if (!values.demo && (values.speed !== undefined || eventsMax !== undefined)) {
+    throw new LauncherError('BAD_OPTION', '--speed and --demo-events belong to --demo: add it')
+  }
+  if (values.demo && values['servers-only'])
+    throw new LauncherError('BAD_OPTION', '--demo needs the services: leave --servers-only out')
+  return {
+    name: 'up',
+    fresh: values.fresh,
+    serversOnly: values['servers-only'],
+    demo: values.demo ? { speed, eventsMax } : undefined,
+  }
+}
+
+function positive(option: string, text: string | undefined, max: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0 && value <= max) return value
+  throw new LauncherError('BAD_OPTION', `${option} must be a number above 0 and at most ${max}, not "${text}"`)
+}
+
+/** The text of `--help`. */
+export function usage(): string {
+  const ports = portSettings.map(({ variable, title, fallback }) => {
+    const value = typeof fallback === 'number' ? String(fallback) : 'the port before it + 1'
+    return `  ${variable.padEnd(38)}${title} (${value})`
+  })
+  return `Usage:
+  npm start                        start everything: servers, services, page
+  npm start -- --fresh             forget all data first
+  npm start -- --servers-only      only Kafka, registry, MariaDB and ClickHouse; print the variables for our services
+  npm start -- --demo              also replay flights of 2001 as events
+      --speed N                      N seconds of the data in one second (default ${speedDefault})
+      --demo-events N                stop after N events
+  npm run doctor                   what this machine lacks, and the fix
+  npm test [-- FILTER…]            types, lint, units, integration tests on servers of their own
+
+Everything listens on 127.0.0.1 only. Ports, each with its variable (and default):
+${ports.join('\n')}
+
+Others:
+  MILLRACE_DIR                          the data folder, absolute (.millrace in the project)
+  MILLRACE_LOG_LEVEL                    fatal, error, warn, info (default), debug, trace
+
+Data, logs and secrets are in .millrace/; logs of each server and service in .millrace/logs/.
+`
+}

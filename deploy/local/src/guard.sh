@@ -1,0 +1,42 @@
+#!/bin/sh
+# Runs one server or service and ends it when the launcher is gone.
+#
+#   guard.sh PIDFILE ORPHAN_DELAY_S GRACE_S COMMAND [ARGUMENT…]
+#
+# File descriptor 3 is a pipe whose other end only the launcher holds. When the launcher dies, however it dies, the pipe
+# ends; the child then gets SIGTERM after ORPHAN_DELAY_S and SIGKILL after another GRACE_S. SIGTERM to this script is
+# passed on. The exit code is the child's. A shell and not Node: eight of these are always there.
+pidfile=$1
+delay=$2
+grace=$3
+shift 3
+
+"$@" 3<&- &
+child=$!
+echo "$child $$" >"$pidfile"
+trap 'kill -TERM "$child" 2>/dev/null' TERM INT HUP
+
+(
+  trap '' TERM INT HUP
+  while read -r _ <&3; do :; done
+  sleep "$delay"
+  kill -TERM "$child" 2>/dev/null
+  while [ "$grace" -gt 0 ] && kill -0 "$child" 2>/dev/null; do
+    sleep 1
+    grace=$((grace - 1))
+  done
+  kill -KILL "$child" 2>/dev/null
+) &
+watcher=$!
+exec 3<&-
+
+wait "$child"
+code=$?
+# A trapped signal interrupts `wait`: go on until the child has really ended.
+while kill -0 "$child" 2>/dev/null; do
+  wait "$child"
+  code=$?
+done
+kill -KILL "$watcher" 2>/dev/null
+rm -f "$pidfile"
+exit "$code"

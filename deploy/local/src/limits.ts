@@ -1,0 +1,32 @@
+/** Every deadline and bound of the launcher, with its reason. */
+export const limits = {
+  /** A cold JVM on a slow disk needs seconds; the registry's first start creates its topics. */
+  readyDeadlineMs: { kafka: 60_000, registry: 120_000, mariadb: 60_000, clickhouse: 60_000, service: 60_000 },
+  /** One-shot commands: creating topics, migrating, seeding. */
+  commandDeadlineMs: 120_000,
+  /** mariadb-install-db and Kafka's format. */
+  prepareDeadlineMs: 120_000,
+  readyPollMs: 100,
+  /** One question to a server that is starting. */
+  probeTimeoutMs: 5_000,
+  /** Our services promise to stop within 10 s; the servers get longer to flush. */
+  stopDeadlineMs: { service: 12_000, server: 20_000 },
+  /**
+   * How long an orphaned child waits before it ends itself, when the launcher was killed: services first, then the
+   * registry, then the servers they all write to.
+   */
+  orphanDelayS: { service: 0, registry: 3, server: 4 },
+  /** A leftover of a killed launcher may still be flushing: longer than the longest orphan delay and stop. */
+  leftoverDeadlineMs: 25_000,
+  /** A child that ends by itself is started again, but a crash loop is not hidden. */
+  restarts: { max: 5, windowMs: 10 * 60_000, delayMs: 1_000 },
+  /** Downloads: 430 MB in all. */
+  downloadDeadlineMs: 30 * 60_000,
+  progressMs: 3_000,
+  logLinesShown: 15,
+  logTailBytes: 64 * 1024,
+  /** A log past this size is moved to `.log.1`, so that a launcher left running does not fill the disk. */
+  logBytesMax: 64 * 1024 * 1024,
+  logCheckMs: 30_000,
+  parentPollMs: 1_000,
+} as const

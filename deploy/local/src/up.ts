@@ -1,0 +1,93 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import type { Command } from './command-line.ts'
+import type { LauncherConfig } from './config.ts'
+import { exportLines, serviceEnvironment } from './environment.ts'
+import type { LauncherError } from './errors.ts'
+import { createFolders, type Folders } from './folders.ts'
+import { clearLeftovers } from './leftovers.ts'
+import { takeLock } from './lock.ts'
+import { requireFreePorts } from './ports.ts'
+import { loadSecrets } from './secrets.ts'
+import { obtainPrograms, startServers, wantedPorts } from './servers.ts'
+import { createStack } from './stack.ts'
+
+/** What every command works with. `signal` is aborted when the launcher has to stop. */
+export interface LauncherContext {
+  readonly config: LauncherConfig
+  readonly folders: Folders
+  /** What programs of others may see of our environment. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly report: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+/** A stack that runs. */
+export interface RunningStack {
+  /** The variables that our services and tests read. */
+  readonly variables: Readonly<Record<string, string>>
+  readonly failed: Promise<LauncherError>
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * Brings a stack up: takes the data folder, fetches what is missing, starts the servers and, unless `serversOnly`, prepares them and
+ * starts the services. Whatever was started is stopped again when a step fails.
+ */
+export async function bringUp(
+  context: LauncherContext,
+  options: { fresh: boolean; serversOnly: boolean },
+): Promise<RunningStack> {
+  const { config, folders, environment, report, signal } = context
+  createFolders(folders)
+  const lock = takeLock(folders.lockFile)
+  const stack = createStack({ folders, report, signal })
+  const stop = async () => {
+    await stack.stop()
+    rmSync(folders.envFile, { force: true })
+    lock.release()
+  }
+  try {
+    await clearLeftovers(folders, report)
+    if (options.fresh) forget(folders)
+    createFolders(folders)
+    await requireFreePorts(wantedPorts(config, options.serversOnly))
+    const secrets = loadSecrets(folders.secretsFile)
+    const variables = serviceEnvironment({ ports: config.ports, secrets, folders, logLevel: config.logLevel })
+    const programs = await obtainPrograms({ folders, environment, report, signal })
+    report('Starting')
+    await startServers(stack, { programs, config, folders, secrets, environment })
+    writeFileSync(folders.envFile, `${JSON.stringify(variables, null, 2)}\n`, { mode: 0o600 })
+    return { variables, failed: stack.failed, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The command `up`: a stack until the launcher is told to stop. */
+export async function up(context: LauncherContext, command: Extract<Command, { name: 'up' }>): Promise<void> {
+  const stack = await bringUp(context, command)
+  try {
+    context.report('')
+    context.report(exportLines(stack.variables))
+    context.report(`\nThe same is in ${context.folders.envFile}. Stop with Ctrl-C.`)
+    const failure = await Promise.race([stack.failed, aborted(context.signal)])
+    if (failure !== undefined) throw failure
+  } finally {
+    context.report('Stopping')
+    await stack.stop()
+  }
+}
+
+/** Resolves when the signal is aborted. */
+export async function aborted(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}
+
+/** Removes everything that an instance owns but its lock: data, state, logs, secrets. */
+function forget(folders: Folders): void {
+  for (const path of [folders.data, folders.state, folders.logs, folders.run, folders.secretsFile, folders.envFile]) {
+    rmSync(path, { recursive: true, force: true })
+  }
+}
