@@ -20,6 +20,12 @@ export const sparkWindowsMax = 30
 /** A request without an answer for this long is given up: the page then says so instead of looking merely quiet. */
 export const requestTimeoutMs = 10_000
 
+/** Windows asked for at once: the most the gateway gives. Enough for 50 types over 180 windows. */
+export const statsWindowsPerAnswer = 10_000
+
+/** How often a range whose answer was cut is halved: 16 parts hold 160,000 windows, close to what the page keeps at its bounds. */
+export const statsSplitsMax = 4
+
 /** A stream that has not sent one byte, not even a heartbeat, for this long is taken for dead and opened again. */
 export const streamIdleMs = 45_000
 

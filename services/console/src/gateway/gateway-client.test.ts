@@ -63,6 +63,35 @@ describe('requests', () => {
     expect(Object.fromEntries(url.searchParams)).toMatchObject({ time_interval: '10s', from: '0', to: '100000' })
   })
 
+  test('fetchStats asks for the halves of a range whose answer was cut', async () => {
+    const asked: string[] = []
+    const { client } = clientOf(({ path }) => {
+      const params = new URL(path, 'http://localhost').searchParams
+      const [from, to] = [Number(params.get('from')), Number(params.get('to'))]
+      asked.push(`${from}-${to}`)
+      const windows = [{ ...window, window_start: from, window_end: from + 10_000 }]
+      return Response.json({ windows, truncated: to - from > 30_000 })
+    })
+    const windows = await client.fetchStats(query, signal)
+    expect(asked).toEqual([
+      '0-100000',
+      '50000-100000',
+      '70000-100000',
+      '50000-70000',
+      '0-50000',
+      '20000-50000',
+      '0-20000',
+    ])
+    expect(windows.map(({ windowStartMs }) => windowStartMs)).toEqual([0, 20_000, 50_000, 70_000])
+  })
+
+  test('fetchStats takes what it gets when a single window is too much for one answer', async () => {
+    const { client, calls } = clientOf(() => Response.json({ windows: [window], truncated: true }))
+    const windows = await client.fetchStats({ interval: '10s', range: { fromMs: 0, toMs: 10_000 } }, signal)
+    expect(windows).toHaveLength(1)
+    expect(calls).toHaveLength(1)
+  })
+
   test('fetchHealth reads the checks also from a 503', async () => {
     const { client } = clientOf(() => Response.json({ status: 'down', checks: {} }, { status: 503 }))
     expect(await client.fetchHealth(signal)).toMatchObject({ status: 'down' })

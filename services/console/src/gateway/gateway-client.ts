@@ -1,5 +1,5 @@
-import { requestTimeoutMs, streamIdleMs } from '../limits.ts'
-import type { Interval } from '../stats/interval.ts'
+import { requestTimeoutMs, statsSplitsMax, statsWindowsPerAnswer, streamIdleMs } from '../limits.ts'
+import { type Interval, intervalSpecs } from '../stats/interval.ts'
 import type { ShownRange } from '../stats/shown-range.ts'
 import { parseStatsWindow, type StatsWindow } from '../stats/stats-window.ts'
 import { ConsoleError } from './console-error.ts'
@@ -95,6 +95,33 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
     return readJson(response)
   }
 
+  /** The gateway cuts an answer that would be too long; then the halves of the range are asked for, newest first, `splits` times over. */
+  async function fetchWindows(
+    { interval, range }: StatsQuery,
+    signal: AbortSignal,
+    splits: number,
+  ): Promise<readonly StatsWindow[]> {
+    const query = new URLSearchParams({
+      time_interval: interval,
+      from: String(range.fromMs),
+      to: String(range.toMs),
+      limit: String(statsWindowsPerAnswer),
+    })
+    const answer = objectAt(await json(`/stats?${query}`, {}, signal), 'stats')
+    const middleMs = middleOf(range, intervalSpecs[interval].windowMs)
+    if (answer.truncated === true && middleMs !== null && splits > 0) {
+      const newer = await fetchWindows({ interval, range: { fromMs: middleMs, toMs: range.toMs } }, signal, splits - 1)
+      const older = await fetchWindows(
+        { interval, range: { fromMs: range.fromMs, toMs: middleMs } },
+        signal,
+        splits - 1,
+      )
+      return [...older, ...newer]
+    }
+    const eventType = optionalTextAt(answer, 'event_type')
+    return listAt(answer, 'windows').map((window) => parseStatsWindow(window, eventType))
+  }
+
   return {
     async login({ username, password }, signal) {
       const body = JSON.stringify({ username, password })
@@ -103,16 +130,7 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
       return { token: textAt(answer, 'token'), expiresInS: numberAt(answer, 'expires_in') }
     },
 
-    async fetchStats({ interval, range }, signal) {
-      const query = new URLSearchParams({
-        time_interval: interval,
-        from: String(range.fromMs),
-        to: String(range.toMs),
-      })
-      const answer = objectAt(await json(`/stats?${query}`, {}, signal), 'stats')
-      const eventType = optionalTextAt(answer, 'event_type')
-      return listAt(answer, 'windows').map((window) => parseStatsWindow(window, eventType))
-    },
+    fetchStats: (query, signal) => fetchWindows(query, signal, statsSplitsMax),
 
     async openStatsStream({ interval, lastEventId }, signal) {
       const silence = createSilenceWatch(requestTimeoutMs)
@@ -141,6 +159,12 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
       return parseHealth(await readJson(response))
     },
   }
+}
+
+/** The start of the window in the middle of a range; null when the range is a single window. */
+function middleOf({ fromMs, toMs }: ShownRange, windowMs: number): number | null {
+  const middleMs = fromMs + Math.floor((toMs - fromMs) / windowMs / 2) * windowMs
+  return middleMs > fromMs ? middleMs : null
 }
 
 async function readJson(response: Response): Promise<unknown> {
