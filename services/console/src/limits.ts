@@ -51,6 +51,3 @@ export const reloadEveryMs = 5_000
 
 /** A clock that differs less than this from the server's is not corrected: the Date header has whole seconds only. */
 export const clockSkewToleratedMs = 2_000
-
-/** The longest span in which the newest data is looked for; the spans 1, 2, 4, 8 and 16 years together reach 31 years back. */
-export const latestSpanYearsMax = 16

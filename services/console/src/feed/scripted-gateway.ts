@@ -11,7 +11,7 @@ export interface ScriptedStream extends StreamQuery {
 }
 
 /** A gateway for tests, which records what it is asked and answers as told. */
-export interface ScriptedGateway extends Pick<GatewayClient, 'fetchStats' | 'openStatsStream'> {
+export interface ScriptedGateway extends Pick<GatewayClient, 'fetchStats' | 'fetchNewestWindow' | 'openStatsStream'> {
   /** Every stream that was opened, in order. */
   readonly streams: readonly ScriptedStream[]
   readonly queries: readonly StatsQuery[]
@@ -34,6 +34,13 @@ export function createScriptedGateway(): ScriptedGateway {
     async fetchStats(query) {
       queries.push(query)
       return gateway.history(query)
+    },
+    async fetchNewestWindow(interval) {
+      const windows = gateway.history({ interval, range: { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER } })
+      return windows.reduce<StatsWindow | null>(
+        (newest, window) => (newest !== null && newest.windowStartMs >= window.windowStartMs ? newest : window),
+        null,
+      )
     },
     async openStatsStream(query, signal) {
       if (openingFailures.length > 0) throw openingFailures.shift()

@@ -92,6 +92,14 @@ describe('requests', () => {
     expect(calls).toHaveLength(1)
   })
 
+  test('fetchNewestWindow asks for one window without a range', async () => {
+    const { client, calls } = clientOf(() => Response.json({ windows: [window], truncated: true }))
+    expect(await client.fetchNewestWindow('1h', signal)).toMatchObject({ eventType: 'a' })
+    expect(calls.map(({ path }) => path)).toEqual(['/stats?time_interval=1h&limit=1'])
+    const empty = clientOf(() => Response.json({ windows: [], truncated: false }))
+    expect(await empty.client.fetchNewestWindow('1h', signal)).toBeNull()
+  })
+
   test('fetchHealth reads the checks also from a 503', async () => {
     const { client } = clientOf(() => Response.json({ status: 'down', checks: {} }, { status: 503 }))
     expect(await client.fetchHealth(signal)).toMatchObject({ status: 'down' })

@@ -58,6 +58,8 @@ export interface GatewayClient {
   login(credentials: Credentials, signal: AbortSignal): Promise<Grant>
   /** Windows of all types that start in the range, oldest first. */
   fetchStats(query: StatsQuery, signal: AbortSignal): Promise<readonly StatsWindow[]>
+  /** The newest window of an interval, of whatever type and year; null when there is none. */
+  fetchNewestWindow(interval: Interval, signal: AbortSignal): Promise<StatsWindow | null>
   openStatsStream(query: StreamQuery, signal: AbortSignal): Promise<StatsStream>
   /** Also answers when servers are down: that is what it reports. */
   fetchHealth(signal: AbortSignal): Promise<Health>
@@ -101,25 +103,27 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
     signal: AbortSignal,
     splits: number,
   ): Promise<readonly StatsWindow[]> {
-    const query = new URLSearchParams({
-      time_interval: interval,
-      from: String(range.fromMs),
-      to: String(range.toMs),
-      limit: String(statsWindowsPerAnswer),
-    })
-    const answer = objectAt(await json(`/stats?${query}`, {}, signal), 'stats')
+    const limit = String(statsWindowsPerAnswer)
+    const { fromMs, toMs } = range
+    const { windows, isCut } = await askStats(
+      { time_interval: interval, from: String(fromMs), to: String(toMs), limit },
+      signal,
+    )
     const middleMs = middleOf(range, intervalSpecs[interval].windowMs)
-    if (answer.truncated === true && middleMs !== null && splits > 0) {
-      const newer = await fetchWindows({ interval, range: { fromMs: middleMs, toMs: range.toMs } }, signal, splits - 1)
-      const older = await fetchWindows(
-        { interval, range: { fromMs: range.fromMs, toMs: middleMs } },
-        signal,
-        splits - 1,
-      )
-      return [...older, ...newer]
-    }
+    if (!isCut || middleMs === null || splits === 0) return windows
+    const newer = await fetchWindows({ interval, range: { fromMs: middleMs, toMs } }, signal, splits - 1)
+    const older = await fetchWindows({ interval, range: { fromMs, toMs: middleMs } }, signal, splits - 1)
+    return [...older, ...newer]
+  }
+
+  async function askStats(
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{ windows: readonly StatsWindow[]; isCut: boolean }> {
+    const answer = objectAt(await json(`/stats?${new URLSearchParams(query)}`, {}, signal), 'stats')
     const eventType = optionalTextAt(answer, 'event_type')
-    return listAt(answer, 'windows').map((window) => parseStatsWindow(window, eventType))
+    const windows = listAt(answer, 'windows').map((window) => parseStatsWindow(window, eventType))
+    return { windows, isCut: answer.truncated === true }
   }
 
   return {
@@ -131,6 +135,12 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
     },
 
     fetchStats: (query, signal) => fetchWindows(query, signal, statsSplitsMax),
+
+    async fetchNewestWindow(interval, signal) {
+      // Without a start of the range the gateway gives the newest windows.
+      const { windows } = await askStats({ time_interval: interval, limit: '1' }, signal)
+      return windows.at(-1) ?? null
+    },
 
     async openStatsStream({ interval, lastEventId }, signal) {
       const silence = createSilenceWatch(requestTimeoutMs)

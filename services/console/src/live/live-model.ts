@@ -1,4 +1,3 @@
-import { findLatestStartMs } from '../feed/latest-data.ts'
 import { StatsFeed } from '../feed/stats-feed.ts'
 import type { Timers } from '../feed/timers.ts'
 import type { GatewayClient } from '../gateway/gateway-client.ts'
@@ -13,7 +12,7 @@ import { type LiveView, liveView } from './live-view.ts'
 
 /** What the model is made of. */
 export interface LiveModelOptions {
-  readonly client: Pick<GatewayClient, 'fetchStats' | 'openStatsStream'>
+  readonly client: Pick<GatewayClient, 'fetchStats' | 'fetchNewestWindow' | 'openStatsStream'>
   readonly clock: Clock
   readonly timers: Timers
   readonly random: () => number
@@ -151,12 +150,12 @@ export class LiveModel {
     let newestStartMs = store.newestStartMs()
     // What the stream brought may be a replay of old events while newer data lies further on: only the gateway knows.
     if (end === 'latest' && (newestStartMs === null || newestStartMs < presentRange.fromMs)) {
-      newestStartMs = await findLatestStartMs({ client, interval, nowMs }, signal)
+      newestStartMs = (await client.fetchNewestWindow(interval, signal))?.windowStartMs ?? null
     }
     const range = shownRange({ interval, end, nowMs, newestStartMs })
     for (const window of await client.fetchStats({ interval, range }, signal)) store.put(window)
     if (end === 'now' && interval === this.#settings.interval && store.newestStartMs() === null) {
-      this.#newestElsewhereMs = await findLatestStartMs({ client, interval, nowMs }, signal)
+      this.#newestElsewhereMs = (await client.fetchNewestWindow(interval, signal))?.windowStartMs ?? null
     }
   }
 
