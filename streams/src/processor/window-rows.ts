@@ -87,11 +87,11 @@ export class WindowRows<K, V, A, R> {
   }
 
   async #closeThrough(streamTimeMs: number): Promise<void> {
-    const { emit, windows } = this.#options
+    const { windows } = this.#options
     const expiredFrom = this.#expiredStartMax(this.closedThroughMs) + 1
     const expiredMax = this.#expiredStartMax(streamTimeMs)
     let closedFrom = closedStartMax(windows, this.closedThroughMs) + 1
-    if (emit === 'close' || emit === 'updates-and-close') {
+    if (this.#emitsOnClose) {
       await this.#close(closedFrom, closedStartMax(windows, streamTimeMs), expiredMax)
     } else {
       closedFrom = Number.POSITIVE_INFINITY
@@ -115,11 +115,17 @@ export class WindowRows<K, V, A, R> {
   }
 
   /**
-   * The largest window start whose rows are over: as in Kafka Streams counted from the newest window, not from stream time itself.
+   * The largest window start whose rows are over: as in Kafka Streams counted from the newest window, not from stream time itself, and a
+   * millisecond later where results are handed on at the close.
    */
   #expiredStartMax(streamTimeMs: number): number {
     const { windows, retentionMs } = this.#options
-    return streamTimeMs < 0 ? -1 : streamTimeMs - (streamTimeMs % windows.advanceMs) - retentionMs
+    if (streamTimeMs < 0) return -1
+    return streamTimeMs - (streamTimeMs % windows.advanceMs) - retentionMs - (this.#emitsOnClose ? 1 : 0)
+  }
+
+  get #emitsOnClose(): boolean {
+    return this.#options.emit === 'close' || this.#options.emit === 'updates-and-close'
   }
 
   /** Whether a window can start in this range: most commits pass none. */
