@@ -20,6 +20,10 @@ export const limits = {
   sweepIntervalMs: 3_600_000,
   /** Rows that one commit reads in such a search: a few milliseconds. */
   sweepPageRows: 2_000,
+  /** How far behind the wall clock a quiet source of arrival times stays: records may be that long under way to their topic. */
+  arrivalSlackMs: 5_000,
+  /** A quiet source of arrival times moves stream time on in steps of this size: each is a commit. */
+  arrivalStepMs: 5_000,
   /** A topic's name, as the broker bounds it. */
   topicNameLengthMax: 249,
 } as const

@@ -10,6 +10,11 @@ export interface SourceOptions<K, V> {
   readonly value: Serde<V>
   /** Event time in milliseconds; the record's own timestamp when absent. Records with a negative one are dropped and counted. */
   timestampOf?(value: V, key: K | null, recordTimestamp: number): number
+  /**
+   * True when the timestamps are times of arrival: while the topic is read to its end, stream time then goes on with the wall clock, so that
+   * windows close when input stops. Default false: event time, which only records move on.
+   */
+  readonly arrivalTime?: boolean
   /** Where to begin without a committed offset. Default `earliest`. */
   readonly offsetReset?: 'earliest' | 'latest'
   /** The node's name; generated when absent. */
@@ -56,6 +61,7 @@ export class StreamsBuilder {
       valueSerde: options.value,
       offsetReset: options.offsetReset ?? 'earliest',
       watermarks: false,
+      arrivalTime: options.arrivalTime ?? false,
       ...(timestampOf === undefined ? {} : { timestampOf }),
     })
     this.#sources.set(topic, { node: name, key: options.key, value: options.value })

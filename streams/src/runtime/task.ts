@@ -92,6 +92,7 @@ export class StreamTask {
   readonly #inputs: readonly TaskInput[]
   readonly #nodes: readonly TaskNode[]
   readonly #sinks: readonly TaskSink[]
+  readonly #hasArrivalTime: boolean
   #written: WrittenMark | undefined
   #isIdle = false
   #consumedAtCommit = 0
@@ -117,6 +118,8 @@ export class StreamTask {
     this.#inputs = graph.inputs
     this.#nodes = graph.nodes
     this.#sinks = graph.sinks
+    const sources = subtopology.nodes.filter((node) => node.kind === 'source')
+    this.#hasArrivalTime = sources.every((node) => node.arrivalTime === true)
   }
 
   /** The partitions this task reads: those of its source topics that have its number. */
@@ -215,6 +218,7 @@ export class StreamTask {
 
   /** Commit, step 1: flushes the nodes, parents first, and drains the stores. Nothing is forgotten before `committed`. */
   async prepareCommit(): Promise<TaskCommit> {
+    this.#followWallClock()
     this.#endOfBatch()
     for (const node of this.#nodes) {
       if (node.isWaiting) await node.drain()
@@ -292,6 +296,14 @@ export class StreamTask {
   #endOfBatch(): void {
     this.#state.source = undefined
     this.#state.streamTimeMs = this.#state.streamTime.nowMs
+  }
+
+  /** Quiet sources of arrival times: what comes later cannot be older than the wall clock, but for the way to the topic. */
+  #followWallClock(): void {
+    if (!this.#isIdle || !this.#hasArrivalTime) return
+    const { arrivalSlackMs, arrivalStepMs } = limits
+    const latestMs = this.#options.clock.nowMs() - arrivalSlackMs
+    this.#state.streamTime.observe(latestMs - (latestMs % arrivalStepMs))
   }
 
   /** Tells the readers of this task's watermarked sinks how far it is, unless they know. */

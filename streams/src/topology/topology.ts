@@ -13,6 +13,11 @@ export interface SourceNode {
   readonly valueSerde: Serde<unknown>
   /** Event time of a decoded record; the record's own timestamp when absent. */
   timestampOf?(value: unknown, key: unknown, recordTimestamp: number): number
+  /**
+   * The timestamps are times of arrival: while the topic is read to its end, stream time goes on with the wall clock, since nothing that
+   * comes can be older than that.
+   */
+  readonly arrivalTime?: boolean
   readonly offsetReset: 'earliest' | 'latest'
   /** The topic's records carry their sources' stream times as watermark records, which drive this subtopology's stream time. */
   readonly watermarks: boolean
