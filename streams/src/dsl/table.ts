@@ -1,6 +1,7 @@
 import type { Serde } from '../core/serde.ts'
 import type { Change } from '../processor/change.ts'
 import { MapProcessor } from '../processor/map.ts'
+import { type WindowResult, WindowResultsProcessor } from '../processor/window-results.ts'
 import type { Windowed } from '../windows/windowed.ts'
 import type { Graph } from './graph.ts'
 import { type Named, Stream, type StreamTraits } from './stream.ts'
@@ -44,26 +45,12 @@ export class Table<K, V> {
   }
 }
 
-/** A result of a window. */
-export interface WindowResult<R> {
-  readonly result: R
-  /** The window is closed: this is its last result. */
-  readonly final: boolean
-}
-
 /** A table whose rows are results of windows. */
 export class WindowedTable<K, R> extends Table<Windowed<K>, R> {
-  /** As `toStream`, with the mark that tells a window's final result from those before. */
+  /** As `toStream`, with the mark that tells a window's final result from those before, and with the wall clock. */
   results(named: Named = {}): Stream<Windowed<K>, WindowResult<R>> {
     const name = this.graph.nameOf(named.name, 'KTABLE-TOSTREAM-')
-    this.graph.addProcessor(
-      { name, parents: [this.node] },
-      () =>
-        new MapProcessor(
-          (_: Change<R>, key: Windowed<K>) => key,
-          (change: Change<R>): WindowResult<R> => ({ result: change.value, final: change.final }),
-        ),
-    )
+    this.graph.addProcessor({ name, parents: [this.node] }, () => new WindowResultsProcessor())
     return new Stream<Windowed<K>, WindowResult<R>>(this.graph, name, this.streamTraits<WindowResult<R>>(undefined))
   }
 }

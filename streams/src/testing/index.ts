@@ -1,0 +1,12 @@
+// Driving topologies in unit tests.
+
+export type { StoreRow } from './driver-rows.ts'
+export { ManualClock } from './manual-clock.ts'
+export {
+  type CrashPoint,
+  type TestOutput,
+  type TestRecord,
+  type TestSerdes,
+  TopologyDriver,
+  type TopologyDriverOptions,
+} from './topology-driver.ts'
