@@ -29,4 +29,5 @@ export { createLogger, describeError, type Logger, type LogLevel, logLevels } fr
 export { Counter, createMetrics, Gauge, Histogram, type Registry } from './metrics.ts'
 export { exitCodeConfig, runMain } from './run-main.ts'
 export { installShutdown, type ProcessPort, type Shutdown } from './shutdown.ts'
+export { createSinkMetrics, exposeSinkLag, type SinkMetrics, type StoredPartition } from './sink-metrics.ts'
 export { waitFor } from './wait-for.ts'

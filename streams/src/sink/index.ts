@@ -1,4 +1,11 @@
 // What a sink implements.
+
+// The ports and values that a sink's composition root needs, without loading the engine.
+export type { Broker, Producer } from '../core/broker.ts'
+export { type Clock, systemClock } from '../core/clock.ts'
+export { hasCode, StreamsError, type StreamsErrorCode } from '../core/errors.ts'
+export { type Logger, silentLogger } from '../core/logger.ts'
+export type { OutgoingRecord } from '../core/record.ts'
 export type { BatchSink, OffsetKeeper, RepeatedRange, SinkPosition, WriteContext } from './batch-sink.ts'
 // What cannot be stored.
 export { type DeadLetterReason, deadLetter, deadLetterHeaders, sendDeadLetters } from './dead-letter.ts'
@@ -6,7 +13,7 @@ export { type DeadLetterReason, deadLetter, deadLetterHeaders, sendDeadLetters }
 export { intentOffsets } from './intent-offsets.ts'
 export { sinkLimits } from './limits.ts'
 export type { BatchLimits, PartitionLag, SinkProbe, WrittenBatch } from './partition-sink.ts'
-export { SinkBatch } from './sink-batch.ts'
+export { type RecordView, SinkBatch } from './sink-batch.ts'
 // Running it.
 export { createSinkRunner, type SinkRunner, type SinkRunnerOptions } from './sink-runner.ts'
 export { type OffsetStore, storedOffsets } from './stored-offsets.ts'

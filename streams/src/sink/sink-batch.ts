@@ -1,6 +1,5 @@
 import type { TopicPartition } from '../core/broker.ts'
 import { noHeaders, type RecordHeader } from '../core/record.ts'
-import type { RecordCursor } from '../core/record-cursor.ts'
 
 /** First sizes; both double. */
 const firstRows = 256
@@ -8,6 +7,18 @@ const firstBytes = 64 * 1024
 
 /** Numbers of one row in `#places`: key start and end, value start and end. */
 const placeSize = 4
+
+/** A record in a buffer, as `RecordCursor` shows its current one; positions are −1 where key or value is null. */
+export interface RecordView {
+  readonly bytes: Buffer
+  readonly offset: number
+  readonly timestamp: number
+  readonly keyStart: number
+  readonly keyEnd: number
+  readonly valueStart: number
+  readonly valueEnd: number
+  headers(): readonly RecordHeader[]
+}
 
 /**
  * Records of one partition, in order: every visible record of the offsets from `firstOffset` up to, and without, `nextOffset`. Keys and values
@@ -39,19 +50,19 @@ export class SinkBatch implements TopicPartition {
     this.nextOffset = firstOffset
   }
 
-  /** Copies the cursor's current record behind the others. */
-  append(cursor: RecordCursor): void {
+  /** Copies a record behind the others; its offset is higher than theirs. */
+  append(record: RecordView): void {
     const row = this.count
     if (row === this.#offsets.length) this.#growRows()
-    this.#offsets[row] = cursor.offset
-    this.#timestamps[row] = cursor.timestamp
+    this.#offsets[row] = record.offset
+    this.#timestamps[row] = record.timestamp
     const at = row * placeSize
-    this.#copy(cursor.bytes, cursor.keyStart, cursor.keyEnd, at)
-    this.#copy(cursor.bytes, cursor.valueStart, cursor.valueEnd, at + 2)
-    const headers = cursor.headers()
+    this.#copy(record.bytes, record.keyStart, record.keyEnd, at)
+    this.#copy(record.bytes, record.valueStart, record.valueEnd, at + 2)
+    const headers = record.headers()
     if (headers.length > 0) this.#headers.set(row, headers)
     this.count = row + 1
-    this.nextOffset = cursor.offset + 1
+    this.nextOffset = record.offset + 1
   }
 
   /** Offset of record `row`. */

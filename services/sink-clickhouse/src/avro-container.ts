@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+
+/** Bytes that a varint of a count or a size may take. */
+const varintBytesMax = 10
+
+/**
+ * Builds one Avro object container of rows that are encoded already.
+ *
+ *     'O' 'b' 'j' 0x01
+ *     map of metadata: long 2 · "avro.schema" · schema text · "avro.codec" · "null" · long 0
+ *     16 bytes sync marker
+ *     long count of rows · long bytes of rows ┐
+ *     rows: int partition · long offset · body │ one block
+ *     16 bytes sync marker                     ┘
+ *
+ * Source: Avro 1.12 specification, "Object Container Files". The schema is the record's own with `_partition` (int) and `_offset` (long) in front, so that a row is the two
+ * varints and the body as it came. The rows are written first, behind room for the head, whose length is known when they are complete.
+ */
+export class AvroContainer {
+  /** Number of rows. */
+  count = 0
+  readonly #head: Buffer
+  readonly #sync: Buffer
+  readonly #rowsStart: number
+  #buffer: Buffer
+  #at: number
+
+  /** `rowBytes` is a guess at what the rows will take. */
+  constructor(schemaText: string, rowBytes: number) {
+    this.#sync = createHash('md5').update(schemaText).digest()
+    this.#head = Buffer.concat([
+      Buffer.from([0x4f, 0x62, 0x6a, 0x01]),
+      varint(2),
+      ...['avro.schema', schemaText, 'avro.codec', 'null'].map(lengthPrefixed),
+      varint(0),
+      this.#sync,
+    ])
+    this.#rowsStart = this.#head.length + 2 * varintBytesMax
+    this.#buffer = Buffer.allocUnsafeSlow(this.#rowsStart + rowBytes + this.#sync.length)
+    this.#at = this.#rowsStart
+  }
+
+  /** Appends one row whose body is `bytes` from `start` to `end`. */
+  append(
+    place: { readonly partition: number; readonly offset: number },
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const needed = this.#at + 2 * varintBytesMax + end - start + this.#sync.length
+    if (needed > this.#buffer.length) this.#grow(needed)
+    const at = writeVarint(this.#buffer, place.offset, writeVarint(this.#buffer, place.partition, this.#at))
+    bytes.copy(this.#buffer, at, start, end)
+    this.#at = at + end - start
+    this.count++
+  }
+
+  /** The container; a view that is valid until the next `append`. */
+  finish(): Buffer {
+    const block = Buffer.concat([varint(this.count), varint(this.#at - this.#rowsStart)])
+    const start = this.#rowsStart - block.length - this.#head.length
+    this.#head.copy(this.#buffer, start)
+    block.copy(this.#buffer, start + this.#head.length)
+    this.#sync.copy(this.#buffer, this.#at)
+    return this.#buffer.subarray(start, this.#at + this.#sync.length)
+  }
+
+  #grow(needed: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
+    this.#buffer.copy(grown, this.#rowsStart, this.#rowsStart, this.#at)
+    this.#buffer = grown
+  }
+}
+
+/** The text of a record schema with the record's place in Kafka in front of its fields. */
+export function withPlace(schema: Readonly<Record<string, unknown>>): string {
+  const fields: readonly unknown[] = Array.isArray(schema.fields) ? schema.fields : []
+  const place = [
+    { name: '_partition', type: 'int' },
+    { name: '_offset', type: 'long' },
+  ]
+  return JSON.stringify({ ...schema, fields: [...place, ...fields] })
+}
+
+/** Writes a non-negative number below 2^52 as a zigzag varint; returns where it ends. */
+function writeVarint(buffer: Buffer, value: number, start: number): number {
+  let at = start
+  let rest = value * 2
+  while (rest > 0x7f) {
+    // Division, because offsets outgrow 32 bits.
+    buffer[at++] = (rest % 128) + 128
+    rest = Math.floor(rest / 128)
+  }
+  buffer[at++] = rest
+  return at
+}
+
+function varint(value: number): Buffer {
+  const buffer = Buffer.alloc(varintBytesMax)
+  return buffer.subarray(0, writeVarint(buffer, value, 0))
+}
+
+function lengthPrefixed(text: string): Buffer {
+  const bytes = Buffer.from(text)
+  return Buffer.concat([varint(bytes.length), bytes])
+}

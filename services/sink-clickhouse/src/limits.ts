@@ -1,0 +1,29 @@
+import { dateTime64MaxMs } from '@millrace/storage/clickhouse'
+
+/** Rows of one insert: one block of ClickHouse (65,409), so that it is one part per month and its token covers it. */
+export const batchRowsMax = 50_000
+export const batchBytesMax = 16 * 1024 * 1024
+/** How fresh ClickHouse is; every insert makes a part that has to be merged. */
+export const batchAgeMaxMs = 1_000
+/** Batches of both topics in memory; their containers come on top while they are inserted. */
+export const bufferBytesMax = 64 * 1024 * 1024
+/** Inserts at the same time, per topic. */
+export const writesMax = 2
+
+/** Repetitions while ClickHouse is away. */
+export const retryBaseMs = 200
+export const retryMaxMs = 10_000
+
+/** How deep records may nest in a schema: ours are flat. */
+export const schemaDepthMax = 32
+/** How long an id that the registry does not know is not asked for again. */
+export const unknownSchemaTtlMs = 60_000
+/** Ids whose schemas are kept: a topic has a handful over years. */
+export const schemasMax = 1_000
+
+/** DateTime64(3) wraps around outside of this, without an error. */
+export const timestampMinMs = 0
+export const timestampMaxMs = dateTime64MaxMs
+
+/** Writing out what is held, when the service stops. */
+export const closeFlushMs = 5_000

@@ -1,0 +1,132 @@
+import {
+  backoffMs,
+  createSinkMetrics,
+  exposeSinkLag,
+  type Logger,
+  type Registry as Metrics,
+  sleep,
+} from '@millrace/kit'
+import type { Registry, SchemaName, TopicName } from '@millrace/schemas'
+import type { ClickHouse } from '@millrace/storage/clickhouse'
+import {
+  type Broker,
+  type Clock,
+  createSinkRunner,
+  intentOffsets,
+  type Producer,
+  type SinkRunner,
+} from '@millrace/streams/sink'
+import { createClickHouseSink } from './clickhouse-sink.ts'
+import { batchBytesMax, bufferBytesMax, retryBaseMs, retryMaxMs, writesMax } from './limits.ts'
+import { createWriterSchemas } from './writer-schemas.ts'
+
+/** One topic on its way into one table. */
+export interface SinkRoute {
+  readonly topic: TopicName
+  readonly schema: SchemaName
+  readonly table: string
+  readonly deadLetterTopic: TopicName
+  readonly skipTombstones: boolean
+}
+
+/** Every route of this service. Each is a consumer group of its own: one that is slow does not hold up the other. */
+export const routes: readonly SinkRoute[] = [
+  { topic: 'events', schema: 'event', table: 'events', deadLetterTopic: 'events.dlq', skipTombstones: false },
+  { topic: 'stats', schema: 'event-stats', table: 'stats', deadLetterTopic: 'stats.dlq', skipTombstones: true },
+]
+
+/** What the routes share. */
+export interface SinkParts {
+  readonly broker: Broker
+  readonly producer: Producer
+  readonly schemas: Registry
+  readonly clickHouse: Pick<ClickHouse, 'insertAvro'>
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly clock: Clock
+  /** By topic; filled as routes start. */
+  readonly runners: Map<string, SinkRunner>
+  readonly groupPrefix: string
+  readonly batchRowsMax: number
+  readonly batchAgeMaxMs: number
+}
+
+/** Starts routes, with their metrics. A route whose start failed may be started again. */
+export function createSinks(parts: SinkParts): (route: SinkRoute) => Promise<SinkRunner> {
+  const { runners } = parts
+  const metricsOf = createSinkMetrics(parts.metrics)
+  exposeSinkLag({
+    registry: parts.metrics,
+    partitions: () => [...runners.values()].flatMap((runner) => runner.lags()),
+    refresh: () => refreshEnds([...runners.values()], parts.logger),
+    nowMs: () => parts.clock.nowMs(),
+  })
+
+  return async (route) => {
+    const runner = await makeRunner(route, { ...parts, metricsOf })
+    try {
+      await runner.start()
+    } catch (error) {
+      await runner.close(0)
+      throw error
+    }
+    runners.set(route.topic, runner)
+    return runner
+  }
+}
+
+async function makeRunner(
+  route: SinkRoute,
+  parts: SinkParts & { readonly metricsOf: ReturnType<typeof createSinkMetrics> },
+): Promise<SinkRunner> {
+  const { logger, clock, clickHouse, producer } = parts
+  const { topic, table, deadLetterTopic, skipTombstones } = route
+  const metrics = parts.metricsOf(topic)
+  const codec = await parts.schemas.codecFor(topic, route.schema)
+  const sink = createClickHouseSink({
+    table,
+    clickHouse,
+    schemas: createWriterSchemas({ registry: parts.schemas, codec, nowMs: () => clock.nowMs() }),
+    producer,
+    deadLetterTopic,
+    skipTombstones,
+    onDeadLetters: (reason, count) => {
+      metrics.onDeadLetters(reason, count)
+      logger.warn({ topic, reason, count }, 'records went to the dead-letter topic')
+    },
+  })
+  return createSinkRunner({
+    broker: parts.broker,
+    clientId: `${parts.groupPrefix}-${topic}`,
+    groupId: `${parts.groupPrefix}-${topic}`,
+    topic,
+    sink,
+    offsets: (member) => intentOffsets(member, clock),
+    limits: { rowsMax: parts.batchRowsMax, bytesMax: batchBytesMax, ageMaxMs: parts.batchAgeMaxMs },
+    bufferBytesMax,
+    writesMax,
+    clock,
+    logger,
+    pause: (attempt, signal) => sleep(backoffMs(attempt, { baseMs: retryBaseMs, maxMs: retryMaxMs }), signal),
+    probe: {
+      onWritten({ partition, rows, bytes, firstOffset, nextOffset, durationMs }) {
+        metrics.onWritten({ rows, bytes, durationMs })
+        const place = { topic, partition, first_offset: firstOffset, last_offset: nextOffset - 1 }
+        logger.debug({ ...place, rows, bytes, duration_ms: durationMs }, 'batch stored')
+      },
+      onRetry({ partition, attempt, error }) {
+        metrics.onRetry()
+        logger.warn({ err: error, topic, partition, attempt }, 'batch not stored: trying again')
+      },
+      onGap: (gap) => metrics.onGap(gap),
+    },
+  })
+}
+
+async function refreshEnds(runners: readonly SinkRunner[], logger: Logger): Promise<void> {
+  try {
+    await Promise.all(runners.map((runner) => runner.refreshEnds()))
+  } catch (error) {
+    logger.debug({ err: error }, 'the ends of the logs are not to be had: lag is shown as it was')
+  }
+}

@@ -1,0 +1,64 @@
+import { type RecordCodec, type Registry, SchemaError } from '@millrace/schemas'
+import { withPlace } from './avro-container.ts'
+import { type AvroWalk, compileWalk } from './avro-walk.ts'
+import type { Poison } from './errors.ts'
+import { schemasMax, unknownSchemaTtlMs } from './limits.ts'
+
+/** A schema that records were written with, ready for re-framing. */
+export interface WriterSchema {
+  readonly schemaId: number
+  /** The container's schema. */
+  readonly containerSchema: string
+  readonly walk: AvroWalk
+}
+
+/** Schemas of one topic's records by id: each is fetched from the registry once. */
+export interface WriterSchemas {
+  /**
+   * The schema of `schemaId`, or why its records cannot be stored: the registry does not know it, or it is not one that this topic's schema can read. Throws the
+   * registry's retryable error when it is away.
+   */
+  resolve(schemaId: number): Promise<WriterSchema | Poison>
+}
+
+/** Makes the cache. `codec` is the topic's own: a writer's schema must be one that it can read. */
+export function createWriterSchemas(options: {
+  readonly registry: Pick<Registry, 'schemaById'>
+  readonly codec: Pick<RecordCodec<unknown>, 'learn' | 'schemaName'>
+  readonly nowMs: () => number
+}): WriterSchemas {
+  const { registry, codec, nowMs } = options
+  const known = new Map<number, { readonly found: WriterSchema | Poison; readonly untilMs: number }>()
+
+  return {
+    async resolve(schemaId) {
+      const entry = known.get(schemaId)
+      if (entry !== undefined && nowMs() < entry.untilMs) return entry.found
+      const found = await load(schemaId)
+      if (known.size >= schemasMax) known.clear()
+      const isFinal = !('code' in found) || found.code === 'INCOMPATIBLE'
+      known.set(schemaId, { found, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs() + unknownSchemaTtlMs })
+      return found
+    },
+  }
+
+  async function load(schemaId: number): Promise<WriterSchema | Poison> {
+    try {
+      const text = await registry.schemaById(schemaId)
+      codec.learn(schemaId, text)
+      const schema: unknown = JSON.parse(text)
+      if (typeof schema !== 'object' || schema === null) throw new Error('the schema is not a record')
+      return { schemaId, containerSchema: withPlace({ ...schema }), walk: compileWalk(schema) }
+    } catch (error) {
+      if (error instanceof SchemaError && error.retryable) throw error
+      if (error instanceof SchemaError && error.code === 'NOT_REGISTERED') {
+        return { code: 'UNKNOWN_SCHEMA', message: `the registry does not know schema id ${schemaId}` }
+      }
+      const reason = error instanceof Error ? error.message : String(error)
+      return {
+        code: 'INCOMPATIBLE',
+        message: `schema id ${schemaId} cannot be stored as "${codec.schemaName}": ${reason}`,
+      }
+    }
+  }
+}
