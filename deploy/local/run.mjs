@@ -14,7 +14,7 @@ const nodeMajorMin = 20
 const nodeMajorWanted = 24
 const heartbeatMs = 3_000
 const installDeadlineMs = 15 * 60_000
-const lastLinesMax = 25
+const lastLinesMax = 24
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const cache = join(root, '.millrace')
@@ -160,8 +160,9 @@ async function npmRun([command, ...first], { title, args, cwd, env }) {
     rest = parts.pop().slice(-4_096)
     for (const line of parts) {
       if (/npm http fetch GET 200/.test(line)) fetched++
-      else if (!/npm http (fetch|cache)/.test(line)) lines.push(line)
-      if (lines.length > lastLinesMax) lines.shift()
+      else if (!/npm (http|warn)|^npm error\s*$/.test(line)) lines.push(line)
+      // npm names the cause first and then explains at length: both ends are worth keeping.
+      if (lines.length > lastLinesMax) lines.splice(lastLinesMax / 2, 1)
     }
   }
   child.stdout.setEncoding('utf8').on('data', read)
