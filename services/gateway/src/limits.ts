@@ -23,6 +23,8 @@ export const queryCharsMax = 512
 export const authorizationCharsMax = 4_096
 /** Stripe's bound for the same header, which clients know. */
 export const idempotencyKeyCharsMax = 255
+/** The last millisecond that ClickHouse's DateTime64(3) holds, 2299-12-31T23:59:59.999Z: no query reaches beyond it. */
+export const timeMaxMs = 10_413_791_999_999
 /** Accepted browser origins of the CORS allow-list. */
 export const corsOriginsMax = 32
 
@@ -122,3 +124,7 @@ export const healthCheckTimeoutMs = 2_000
 export const pollWaitMsMax = 500
 /** Between attempts to follow a topic again. */
 export const followRetryMsMax = 5_000
+
+// Overload
+/** How late the event loop may be, on average over a second, before requests are sent away: answers later than this help nobody. */
+export const eventLoopDelayMsMax = 1_000

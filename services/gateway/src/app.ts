@@ -1,0 +1,234 @@
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import underPressure from '@fastify/under-pressure'
+import type { Check } from '@millrace/kit'
+import type { Event, Lead } from '@millrace/schemas'
+import { type FastifyBaseLogger, fastify, LogController } from 'fastify'
+import { registerAccountRoutes } from './accounts/account-routes.ts'
+import { createLogin } from './accounts/login.ts'
+import type { AccountStore } from './accounts/ports.ts'
+import { GatewayError } from './errors.ts'
+import { registerEventRoutes } from './events/event-routes.ts'
+import type { EventStore } from './events/ports.ts'
+import { type ApiLogSink, registerApiLog } from './http/api-log.ts'
+import { registerAuth, type TokenSettings } from './http/auth.ts'
+import { registerBodies } from './http/body.ts'
+import { registerConsole } from './http/console.ts'
+import type { GatewayApp } from './http/gateway-app.ts'
+import { registerHealth } from './http/health.ts'
+import { type GatewayMetrics, registerMetrics } from './http/metrics.ts'
+import { registerNotFound } from './http/not-found.ts'
+import { registerDocs, registerOpenApi } from './http/openapi.ts'
+import { answerBrokenRequest, sendProblem } from './http/problem.ts'
+import { registerValidation } from './http/validation.ts'
+import type { TopicWriter } from './kafka/ports.ts'
+import type { LeadOutcomes } from './leads/lead-outcomes.ts'
+import { createLeadReader } from './leads/lead-reader.ts'
+import { registerLeadRoutes } from './leads/lead-routes.ts'
+import { createLeadDesk } from './leads/lead-submission.ts'
+import type { LeadStore } from './leads/ports.ts'
+import {
+  bodyBytesMax,
+  connectionsCheckMs,
+  connectionTimeoutMs,
+  eventLoopDelayMsMax,
+  headersTimeoutMs,
+  keepAliveTimeoutMs,
+  pathParamCharsMax,
+  requestTimeoutMs,
+  retryAfterSeconds,
+} from './limits.ts'
+import type { StatsHub } from './stats/stats-hub.ts'
+import type { StatsReader } from './stats/stats-reader.ts'
+import { registerStatsRoutes, registerStatsStreams } from './stats/stats-routes.ts'
+
+/** Everything that the gateway's routes use. */
+export interface GatewayDeps {
+  readonly logger: FastifyBaseLogger
+  readonly version: string
+  readonly nowMs: () => number
+  readonly token: TokenSettings
+  /** Origins of browsers that may use the API; none by default, the console comes from here. */
+  readonly corsOrigins: readonly string[]
+  /** Requests of one principal per minute. */
+  readonly rateLimitPerMinute: number
+  /** Where the console's built files are. */
+  readonly consoleDirectory: string
+  readonly metrics: GatewayMetrics
+  readonly apiLog: ApiLogSink
+  readonly accounts: AccountStore
+  readonly events: TopicWriter<Event>
+  readonly eventStore: EventStore
+  readonly leads: TopicWriter<Lead>
+  readonly leadStore: LeadStore
+  readonly leadOutcomes: LeadOutcomes
+  readonly leadOutcomesAreFollowed: () => boolean
+  readonly leadOutcomeTimeoutMs: number
+  readonly stats: StatsReader
+  readonly statsHub: StatsHub
+  readonly statsAreFollowed: () => boolean
+  readonly checks: readonly Check[]
+  readonly readiness: readonly Check[]
+}
+
+/**
+ * Builds the application: every route, closed by default, every error a problem document. Opens nothing and listens nowhere; `close` ends
+ * the streams and waits for requests that are under way.
+ */
+export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
+  const app = createServer(deps.logger)
+  const { nowMs, metrics } = deps
+
+  // The order of the hooks: every request is noted first, answered with headers and let in, then known, then counted.
+  app.setErrorHandler(sendProblem)
+  registerApiLog(app, deps.apiLog, nowMs)
+  registerDrain(app)
+  await registerProtection(app, deps)
+  const signToken = await registerAuth(app, { ...deps.token, nowMs })
+  await registerRateLimit(app, deps.rateLimitPerMinute)
+  registerNotFound(app)
+  registerBodies(app)
+  registerValidation(app)
+  await registerOpenApi(app, deps.version)
+
+  registerHealth(app, deps)
+  registerMetrics(app, metrics.registry)
+  const login = createLogin(deps.accounts, nowMs)
+  registerAccountRoutes(app, { login, signToken, tokenTtlSeconds: deps.token.ttlSeconds })
+  await registerDataRoutes(app, deps)
+  await registerDocs(app)
+  await registerConsole(app, deps.consoleDirectory)
+  return app
+}
+
+function createServer(logger: FastifyBaseLogger): GatewayApp {
+  return fastify({
+    loggerInstance: logger,
+    // Requests are logged to Kafka; what fails is logged by the error handler.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    genReqId: () => crypto.randomUUID(),
+    requestIdHeader: false,
+    trustProxy: false,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: connectionTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    routerOptions: { maxParamLength: pathParamCharsMax, caseSensitive: true, ignoreDuplicateSlashes: false },
+    http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: connectionsCheckMs },
+    // Fastify's own answer to requests during a close is not a problem document: `registerDrain` gives one.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+    clientErrorHandler: answerBrokenRequest,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+}
+
+/** While the service closes, what is under way is finished and nothing new is begun. */
+function registerDrain(app: GatewayApp): void {
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onRequest', async (_request, reply) => {
+    if (!closing) return
+    reply.header('connection', 'close')
+    throw new GatewayError('NOT_READY', 'The service is closing: another one takes over.')
+  })
+  // Answers hold personal data and tokens: no cache on the way may keep them unless a route says so.
+  app.addHook('onSend', async (_request, reply, payload) => {
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    return payload
+  })
+}
+
+async function registerProtection(app: GatewayApp, deps: GatewayDeps): Promise<void> {
+  await app.register(underPressure, {
+    maxEventLoopDelay: eventLoopDelayMsMax,
+    retryAfter: retryAfterSeconds,
+    customError: UnderPressureError,
+  })
+  await app.register(helmet, {
+    // HSTS is for whoever ends TLS in front of this service.
+    strictTransportSecurity: false,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'", 'data:'],
+        fontSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        manifestSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+  })
+  await app.register(cors, {
+    origin: deps.corsOrigins.length === 0 ? false : [...deps.corsOrigins],
+    methods: ['GET', 'POST', 'HEAD'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id'],
+    exposedHeaders: ['x-request-id', 'retry-after'],
+    maxAge: 600,
+  })
+}
+
+class UnderPressureError extends GatewayError {
+  constructor() {
+    super('OVERLOADED', 'The service has more to do than it can: send this again a little later.')
+  }
+}
+
+async function registerRateLimit(app: GatewayApp, perMinute: number): Promise<void> {
+  await app.register(rateLimit, {
+    max: perMinute,
+    timeWindow: 60_000,
+    enableDraftSpec: true,
+    // By who it is, and only for those whom nobody knows by the address: that one can be borrowed.
+    keyGenerator: (request) => request.principal?.id ?? `address ${request.ip}`,
+    errorResponseBuilder: (_request, context) => {
+      const wait = Math.max(1, Math.ceil(context.ttl / 1_000))
+      return new GatewayError('RATE_LIMITED', `At most ${context.max} such requests per minute are served.`, {
+        retryAfterSeconds: wait,
+      })
+    },
+  })
+}
+
+async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<void> {
+  const { metrics } = deps
+  const eventDeps = {
+    events: deps.events,
+    eventStore: deps.eventStore,
+    onItems: (accepted: number, rejected: number) => metrics.items('event', accepted, rejected),
+  }
+  const statsDeps = {
+    stats: deps.stats,
+    hub: deps.statsHub,
+    isFollowing: deps.statsAreFollowed,
+    nowMs: deps.nowMs,
+  }
+  for (const prefix of ['/api/v1', '']) {
+    const documented = prefix !== ''
+    await app.register(async (scope: GatewayApp) => registerEventRoutes(scope, { ...eventDeps, documented }), {
+      prefix,
+    })
+    await app.register(async (scope: GatewayApp) => registerStatsRoutes(scope, { ...statsDeps, documented }), {
+      prefix,
+    })
+  }
+  registerStatsStreams(app, deps.statsHub)
+  const desk = createLeadDesk({
+    reader: createLeadReader(),
+    leads: deps.leads,
+    outcomes: deps.leadOutcomes,
+    outcomesAreFollowed: deps.leadOutcomesAreFollowed,
+    outcomeTimeoutMs: deps.leadOutcomeTimeoutMs,
+  })
+  const onItems = (accepted: number, rejected: number) => metrics.items('lead', accepted, rejected)
+  registerLeadRoutes(app, { desk, leadStore: deps.leadStore, onItems })
+}

@@ -1,0 +1,199 @@
+import type { Event } from '@millrace/schemas'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { type Fault, GatewayError } from '../errors.ts'
+import { takeBytes } from '../http/body.ts'
+import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
+import { invalidParameter } from '../http/validation.ts'
+import type { TopicWriter } from '../kafka/ports.ts'
+import { batchBodyBytesMax, eventsPageDefault, eventsPageMax, eventsPerRequestMax, queryCharsMax } from '../limits.ts'
+import { translateBadCursor } from '../schema/cursor.ts'
+import { problemResponses } from '../schema/response.ts'
+import { readTimeRange, timeDescription } from '../schema/time.ts'
+import { type EventBatch, type EventFormat, EventReader, rejectionCodes } from './event-reader.ts'
+import { EventInput } from './event-schema.ts'
+import type { EventStore, KeptEvent } from './ports.ts'
+
+/** What the event routes need. */
+export interface EventRoutesDeps {
+  readonly events: TopicWriter<Event>
+  readonly eventStore: EventStore
+  readonly onItems: (accepted: number, rejected: number) => void
+}
+
+const Accepted = Type.Object({
+  accepted: Type.Integer(),
+  rejected: Type.Array(
+    Type.Object({
+      index: Type.Integer({ description: 'Place in the array, or line of the NDJSON, from 0.' }),
+      code: Type.Enum([...rejectionCodes]),
+      pointer: Type.String(),
+      detail: Type.String(),
+    }),
+  ),
+  durability: Type.Enum(['kafka'], { description: 'All in-sync replicas of Kafka have the accepted events.' }),
+})
+
+const EventsQuery = Type.Object(
+  {
+    user_id: Type.Optional(Type.String({ minLength: 1, maxLength: queryCharsMax })),
+    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: queryCharsMax })),
+    from: Type.Optional(Type.String({ maxLength: queryCharsMax, description: `Inclusive. ${timeDescription}` })),
+    to: Type.Optional(Type.String({ maxLength: queryCharsMax, description: `Exclusive. ${timeDescription}` })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: eventsPageMax, default: eventsPageDefault })),
+    cursor: Type.Optional(
+      Type.String({ minLength: 1, maxLength: queryCharsMax * 2, description: 'next_cursor of the page before.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const EventsPage = Type.Object({
+  events: Type.Array(
+    Type.Object({
+      event_id: Type.String(),
+      user_id: Type.String(),
+      event_type: Type.String(),
+      timestamp: Type.Integer({ description: 'UNIX milliseconds.' }),
+      occurred_at: Type.String({ description: 'The same, ISO 8601.' }),
+      value: Type.Unsafe<number | null>({ type: ['number', 'null'] }),
+      metadata: Type.Object({}, { additionalProperties: true }),
+    }),
+  ),
+  next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null on the last page.' }),
+})
+
+/** Takes events in, and reads them back. Registered once under the API's prefix, and once at the root, where `documented` is false. */
+export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { readonly documented: boolean }): void {
+  const reader = new EventReader()
+  const hide = !deps.documented
+
+  // This scope takes bodies as bytes: they are read in place, not parsed into objects first.
+  app.removeAllContentTypeParsers()
+  const takeBody = async (request: FastifyRequest, body: Buffer) => {
+    takeBytes(request, body)
+    return body
+  }
+  app.addContentTypeParser(['application/json', 'application/x-ndjson'], { parseAs: 'buffer' }, takeBody)
+
+  app.route({
+    method: 'POST',
+    url: '/events',
+    bodyLimit: batchBodyBytesMax,
+    config: { access: 'events:write' },
+    // The reader checks the body; the schema is for the document, and a test holds the one to the other.
+    validatorCompiler: () => () => true,
+    schema: {
+      hide,
+      tags: ['events'],
+      ...(hide ? {} : { operationId: 'postEvents' }),
+      summary: 'Takes one event, an array of events, or one event per line (NDJSON)',
+      description: `At most ${eventsPerRequestMax} events in 8 MiB. Valid events are taken although others of the request are not; each of those is named with every fault.`,
+      consumes: ['application/json', 'application/x-ndjson'],
+      body: Type.Union([EventInput, Type.Array(EventInput, { minItems: 1, maxItems: eventsPerRequestMax })]),
+      response: {
+        202: Accepted,
+        ...problemResponses(
+          'INVALID_JSON',
+          'INVALID_BODY',
+          'NO_VALID_ITEM',
+          'UNAUTHENTICATED',
+          'FORBIDDEN',
+          'BODY_TOO_LARGE',
+          'UNSUPPORTED_MEDIA_TYPE',
+          'RATE_LIMITED',
+          'KAFKA_UNAVAILABLE',
+          'OVERLOADED',
+        ),
+      },
+    },
+    handler: async (request, reply) => {
+      const body: unknown = request.body
+      if (!Buffer.isBuffer(body)) throw new GatewayError('INVALID_BODY', 'The body must hold at least one event.')
+      const reception = { receivedAtMs: request.receivedAtMs, source: principalOf(request).id }
+      const batch = reader.read(body, formatOf(request), reception)
+      noteItems(request, batch, deps)
+      if (batch.events.length === 0) throw noValidEvent(batch)
+      await deps.events.write(batch.events)
+      return sendAccepted(reply, batch)
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/events',
+    config: { access: 'events:read' },
+    schema: {
+      hide,
+      tags: ['events'],
+      ...(hide ? {} : { operationId: 'getEvents' }),
+      summary: 'Stored events, newest first',
+      querystring: EventsQuery,
+      response: {
+        200: EventsPage,
+        ...problemResponses('INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'),
+      },
+    },
+    handler: async ({ query }, reply) => {
+      const faults: Fault[] = []
+      const range = readTimeRange(query, faults)
+      if (faults.length > 0) throw invalidParameter(faults)
+      const { user_id: userId, event_type: eventType, limit = eventsPageDefault, cursor } = query
+      const listing = { userId, eventType, ...range, limit, cursor }
+      const page = await translateBadCursor(() => deps.eventStore.page(listing))
+      return sendJson(reply, pageText(page))
+    },
+  })
+}
+
+function formatOf(request: FastifyRequest): EventFormat {
+  return request.headers['content-type']?.toLowerCase().startsWith('application/x-ndjson') === true ? 'ndjson' : 'json'
+}
+
+function noteItems(request: FastifyRequest, batch: EventBatch, deps: EventRoutesDeps): void {
+  request.itemsAccepted = batch.events.length
+  request.itemsRejected = batch.rejectedItems
+  deps.onItems(batch.events.length, batch.rejectedItems)
+}
+
+function noValidEvent({ rejected }: EventBatch): GatewayError {
+  const faults = rejected.map(({ pointer, detail }) => ({ in: 'body' as const, pointer, detail }))
+  return new GatewayError('NO_VALID_ITEM', 'Not one event of the body is valid: nothing was taken.', { faults })
+}
+
+function sendAccepted(reply: FastifyReply, { events, rejected }: EventBatch): FastifyReply {
+  reply.code(202)
+  return reply.send({ accepted: events.length, rejected, durability: 'kafka' as const })
+}
+
+/** Written by hand, because metadata goes out as the text that came in, not parsed and written anew. */
+function pageText(page: { readonly events: readonly KeptEvent[]; readonly nextCursor: string | null }): string {
+  return `{"events":[${page.events.map(eventText).join(',')}],"next_cursor":${JSON.stringify(page.nextCursor)}}`
+}
+
+function eventText(event: KeptEvent): string {
+  const head = JSON.stringify({
+    event_id: event.eventId,
+    user_id: event.userId,
+    event_type: event.eventType,
+    timestamp: event.timestampMs,
+    occurred_at: new Date(event.timestampMs).toISOString(),
+    value: event.value,
+  })
+  return `${head.slice(0, -1)},"metadata":${metadataText(event.metadata)}}`
+}
+
+/** Records that another program wrote to the topic may hold any text: what is not an object goes out as an object that says so. */
+function metadataText(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return text
+  } catch {
+    // Answered below, like any other text that is no object.
+  }
+  return JSON.stringify({ not_an_object: text })
+}
+
+function sendJson(reply: FastifyReply, text: string): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(text)
+}

@@ -1,0 +1,25 @@
+/** An event as the store keeps it. */
+export interface KeptEvent {
+  readonly eventId: string
+  readonly userId: string
+  readonly eventType: string
+  readonly timestampMs: number
+  readonly value: number | null
+  /** A JSON object's text, as it was sent. */
+  readonly metadata: string
+}
+
+/** Which events to read; every filter is optional. */
+export interface EventListing {
+  readonly userId?: string | undefined
+  readonly eventType?: string | undefined
+  readonly fromMs?: number | undefined
+  readonly toMs?: number | undefined
+  readonly limit: number
+  readonly cursor?: string | undefined
+}
+
+/** Where events can be read, newest first. Throws when the store does not answer, and for a cursor that is none of its own. */
+export interface EventStore {
+  page(listing: EventListing): Promise<{ readonly events: readonly KeptEvent[]; readonly nextCursor: string | null }>
+}

@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
+import type { Role, Scope } from '../accounts/roles.ts'
+import type { GatewayErrorCode } from '../errors.ts'
+import type { JsonFault } from '../json/json-cursor.ts'
+
+/** The Fastify instance that every plugin and route of the gateway is written for. */
+export type GatewayApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/** Who sends a request. */
+export interface Principal {
+  /** The account's id: what leads, events and logs name. */
+  readonly id: string
+  readonly username: string
+  readonly role: Role
+  /** When the token ends, UNIX seconds. */
+  readonly expiresAt: number
+}
+
+/** Who may use a route: everyone, everyone with a token, or those whose role has the scope. */
+export type Access = 'public' | 'authenticated' | Scope
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Required: a route that does not say keeps the service from starting. */
+    access?: Access
+    /** False for probes and files, which would only fill the API's log. */
+    logged?: boolean
+  }
+
+  interface FastifyRequest {
+    principal: Principal | null
+    receivedAtMs: number
+    /** For durations: `performance.now()`. */
+    startedMs: number
+    bodyBytes: number
+    /** What of a parsed body's content cannot be taken as it is. */
+    bodyFaults: readonly JsonFault[] | null
+    problemCode: GatewayErrorCode | null
+    /** Of routes that take several things: how many were taken, and how many not. */
+    itemsAccepted: number | null
+    itemsRejected: number | null
+  }
+}
+
+/** The caller of a route that is not public. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (request.principal === null) throw new Error('a route asked for its caller without having any access rule')
+  return request.principal
+}

@@ -1,0 +1,36 @@
+import type { FastifyRequest } from 'fastify'
+import { GatewayError } from '../errors.ts'
+import type { GatewayApp } from './gateway-app.ts'
+import { sendProblem } from './problem.ts'
+
+interface KnownRoute {
+  readonly path: RegExp
+  readonly method: string
+}
+
+/** Tells an unknown address (404) from an address that does not know the method (405, with `Allow`). Must be registered before any route. */
+export function registerNotFound(app: GatewayApp): void {
+  const known: KnownRoute[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    for (const name of [method].flat()) known.push({ path: pathPattern(url), method: name })
+  })
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request, reply) => {
+    sendProblem(notFound(known, request), request, reply)
+  })
+}
+
+function notFound(known: readonly KnownRoute[], request: FastifyRequest): GatewayError {
+  const path = request.url.split('?', 1)[0] ?? ''
+  const methods = new Set(known.filter((route) => route.path.test(path)).map((route) => route.method))
+  if (methods.size === 0 || methods.has(request.method)) {
+    return new GatewayError('ROUTE_NOT_FOUND', 'There is nothing at this address: /docs lists what there is.')
+  }
+  const allow = [...methods].sort().join(', ')
+  return new GatewayError('METHOD_NOT_ALLOWED', `This address knows ${allow}.`, { headers: { allow } })
+}
+
+/** `/leads/:id` matches one segment; a wildcard, used for files, matches nothing here: a missing file is simply not found. */
+function pathPattern(url: string): RegExp {
+  const escaped = url.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/:[A-Za-z_]+/g, '[^/]+')
+  return new RegExp(`^${escaped.replace('*', '(?!)')}$`)
+}

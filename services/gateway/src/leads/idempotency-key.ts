@@ -1,0 +1,13 @@
+import type { FastifyRequest } from 'fastify'
+import { invalidParameter } from '../http/validation.ts'
+import { idempotencyKeyCharsMax } from '../limits.ts'
+
+/** The request's `Idempotency-Key`: 1 to 255 visible ASCII characters; undefined when there is none. Throws `INVALID_PARAMETER` for any other. */
+export function idempotencyKey(request: FastifyRequest): string | undefined {
+  const header = request.headers['idempotency-key']
+  if (header === undefined) return undefined
+  const isKey = typeof header === 'string' && header.length <= idempotencyKeyCharsMax && /^[\x21-\x7e]+$/.test(header)
+  if (isKey) return header
+  const detail = `must be 1 to ${idempotencyKeyCharsMax} visible ASCII characters`
+  throw invalidParameter([{ in: 'header', pointer: '/idempotency-key', detail }])
+}

@@ -1,0 +1,53 @@
+import { type Static, Type } from 'typebox'
+import type { KeptLead } from './ports.ts'
+
+const nullableText = Type.Unsafe<string | null>({ type: ['string', 'null'] })
+
+/** A stored lead as the API gives it out. */
+export const StoredLead = Type.Object({
+  lead_id: Type.String(),
+  status: Type.String(),
+  first_name: Type.String(),
+  last_name: Type.String(),
+  email: Type.String(),
+  phone: nullableText,
+  date_of_birth: nullableText,
+  address: nullableText,
+  city: nullableText,
+  postal_code: nullableText,
+  country: nullableText,
+  source: nullableText,
+  campaign: nullableText,
+  consent: Type.Unsafe<boolean | null>({ type: ['boolean', 'null'] }),
+  attributes: Type.Object({}, { additionalProperties: true }),
+  submitted_by: Type.String({ description: 'The account that submitted it.' }),
+  request_id: Type.String(),
+  received_at: Type.String({ description: 'ISO 8601.' }),
+  stored_at: Type.String({ description: 'ISO 8601.' }),
+})
+export type StoredLead = Static<typeof StoredLead>
+
+/** A lead of the store as the API gives it out. */
+export function toStoredLead(lead: KeptLead): StoredLead {
+  return {
+    lead_id: lead.leadId,
+    status: lead.status,
+    first_name: lead.firstName,
+    last_name: lead.lastName,
+    email: lead.email,
+    phone: lead.phone,
+    date_of_birth: lead.dateOfBirth,
+    address: lead.address,
+    city: lead.city,
+    postal_code: lead.postalCode,
+    country: lead.country,
+    source: lead.source,
+    campaign: lead.campaign,
+    consent: lead.consent,
+    attributes: JSON.parse(lead.attributes),
+    submitted_by: lead.submittedBy,
+    request_id: lead.requestId,
+    received_at: lead.receivedAt.toISOString(),
+    stored_at: lead.storedAt.toISOString(),
+  }
+}

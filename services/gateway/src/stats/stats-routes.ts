@@ -1,0 +1,177 @@
+import { statsIntervalNames } from '@millrace/schemas'
+import { Type } from 'typebox'
+import { type Fault, GatewayError } from '../errors.ts'
+import { eventTypePattern } from '../events/event-schema.ts'
+import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
+import { invalidParameter } from '../http/validation.ts'
+import {
+  eventTypeCharsMax,
+  queryCharsMax,
+  statsHeartbeatMs,
+  statsLimitDefault,
+  statsLimitMax,
+  timeMaxMs,
+} from '../limits.ts'
+import { problemResponses } from '../schema/response.ts'
+import { readTimeRange, timeDescription } from '../schema/time.ts'
+import type { StatsHub } from './stats-hub.ts'
+import type { StatsReader } from './stats-reader.ts'
+import { StatsStream } from './stats-stream.ts'
+import { StatsWindow, toStatsWindow } from './window-shape.ts'
+
+/** What the stats routes need. */
+export interface StatsRoutesDeps {
+  readonly stats: StatsReader
+  readonly hub: StatsHub
+  /** Whether updates are followed already. */
+  readonly isFollowing: () => boolean
+  readonly nowMs: () => number
+}
+
+const eventType = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: eventTypeCharsMax,
+    pattern: eventTypePattern,
+    'x-rule': 'must be an event type',
+  }),
+)
+const timeInterval = Type.Enum([...statsIntervalNames])
+
+const StatsQuery = Type.Object(
+  {
+    event_type: eventType,
+    time_interval: Type.Optional(
+      Type.Enum([...statsIntervalNames], { default: '1m', description: 'The length of a window.' }),
+    ),
+    from: Type.Optional(
+      Type.String({
+        maxLength: queryCharsMax,
+        description: `Windows that start at or after. ${timeDescription} Without it: the newest windows.`,
+      }),
+    ),
+    to: Type.Optional(
+      Type.String({ maxLength: queryCharsMax, description: `Windows that start before. ${timeDescription}` }),
+    ),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: statsLimitMax, default: statsLimitDefault })),
+  },
+  { additionalProperties: false },
+)
+
+const StatsAnswer = Type.Object({
+  event_type: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+  time_interval: timeInterval,
+  from: Type.Unsafe<number | null>({ type: ['integer', 'null'], description: 'As asked, UNIX milliseconds.' }),
+  to: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+  windows: Type.Array(StatsWindow, { description: 'Oldest first, then by event type.' }),
+  truncated: Type.Boolean({ description: 'The range holds more windows than `limit`.' }),
+  source: Type.Enum(['memory', 'store']),
+})
+
+const StreamQuery = Type.Object(
+  { event_type: eventType, time_interval: Type.Optional(timeInterval) },
+  { additionalProperties: false },
+)
+
+/** Statistics, asked for and streamed. Registered once under the API's prefix, and once at the root, where `documented` is false. */
+export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { readonly documented: boolean }): void {
+  const hide = !deps.documented
+
+  app.route({
+    method: 'GET',
+    url: '/stats',
+    config: { access: 'stats:read' },
+    schema: {
+      hide,
+      tags: ['stats'],
+      ...(hide ? {} : { operationId: 'getStats' }),
+      summary: 'Counts and averages per event type and window',
+      description:
+        'Up to the last record of the topic `stats`. With `from`: the oldest windows from there on; without it: the newest ones.',
+      querystring: StatsQuery,
+      response: {
+        200: StatsAnswer,
+        ...problemResponses('INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'),
+      },
+    },
+    handler: async ({ query }) => {
+      const faults: Fault[] = []
+      const { fromMs, toMs } = readTimeRange(query, faults)
+      if (faults.length > 0) throw invalidParameter(faults)
+      const interval = query.time_interval ?? '1m'
+      const answer = await deps.stats.read({
+        eventType: query.event_type,
+        interval,
+        fromMs: fromMs ?? 0,
+        toMs: toMs ?? timeMaxMs,
+        limit: query.limit ?? statsLimitDefault,
+        keep: fromMs === undefined ? 'newest' : 'oldest',
+      })
+      return {
+        event_type: query.event_type ?? null,
+        time_interval: interval,
+        from: fromMs ?? null,
+        to: toMs ?? null,
+        windows: answer.windows.map(toStatsWindow),
+        truncated: answer.truncated,
+        source: answer.source,
+      }
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/stats/stream',
+    exposeHeadRoute: false,
+    config: { access: 'stats:read' },
+    schema: {
+      hide,
+      tags: ['stats'],
+      ...(hide ? {} : { operationId: 'streamStats' }),
+      summary: 'Updates of windows as server-sent events',
+      description:
+        'Events: `ready` (connected), `stats` (one window, with time_interval), `reset` (updates were missed: ask GET /stats again). Send Last-Event-ID to go on after a break. Ends when the token ends. EventSource cannot send a token: use fetch and read the body as it comes.',
+      querystring: StreamQuery,
+      produces: ['text/event-stream'],
+      response: problemResponses(
+        'INVALID_PARAMETER',
+        'UNAUTHENTICATED',
+        'FORBIDDEN',
+        'RATE_LIMITED',
+        'NOT_READY',
+        'OVERLOADED',
+      ),
+    },
+    handler: (request, reply) => {
+      if (!deps.isFollowing())
+        throw new GatewayError('NOT_READY', 'The statistics are still being read: try again in a moment.')
+      const stream = new StatsStream()
+      const { event_type, time_interval } = request.query
+      const lastEventId = request.headers['last-event-id']
+      const filter = { eventType: event_type, interval: time_interval }
+      const leave = deps.hub.subscribe(filter, stream, typeof lastEventId === 'string' ? lastEventId : undefined)
+      const lifeMs = principalOf(request).expiresAt * 1_000 - deps.nowMs()
+      const ending = setTimeout(() => stream.end(), Math.max(0, lifeMs))
+      stream.once('close', () => {
+        clearTimeout(ending)
+        leave()
+      })
+      // The first line tells proxies of nginx's kind not to collect the events.
+      reply.header('x-accel-buffering', 'no').header('cache-control', 'no-store')
+      return reply.type('text/event-stream; charset=utf-8').send(stream)
+    },
+  })
+}
+
+/** Keeps quiet streams alive, and ends all of them when the service closes: otherwise it would wait for clients that never go. */
+export function registerStatsStreams(app: GatewayApp, hub: StatsHub): void {
+  let timer: NodeJS.Timeout | undefined
+  app.addHook('onReady', async () => {
+    timer = setInterval(() => hub.heartbeat(), statsHeartbeatMs)
+    timer.unref()
+  })
+  app.addHook('preClose', async () => {
+    clearInterval(timer)
+    hub.close()
+  })
+}

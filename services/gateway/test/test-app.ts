@@ -1,0 +1,124 @@
+import { Writable } from 'node:stream'
+import { type Check, createLogger, createMetrics } from '@millrace/kit'
+import type { ApiLog, Event, Lead } from '@millrace/schemas'
+import type { Account } from '../src/accounts/ports.ts'
+import type { Role } from '../src/accounts/roles.ts'
+import { buildApp, type GatewayDeps } from '../src/app.ts'
+import type { GatewayApp } from '../src/http/gateway-app.ts'
+import { createGatewayMetrics } from '../src/http/metrics.ts'
+import { LeadOutcomes } from '../src/leads/lead-outcomes.ts'
+import { StatsHub } from '../src/stats/stats-hub.ts'
+import { createStatsReader } from '../src/stats/stats-reader.ts'
+import { StatsView } from '../src/stats/stats-view.ts'
+
+export const secret = 'a secret of the tests, with more than 32 bytes'
+
+/** Keeps what was written, and fails when told to. */
+export class FakeWriter<T> {
+  readonly written: T[] = []
+  failure: Error | undefined
+  /** Called before a write resolves. */
+  onWrite: (values: readonly T[]) => void = () => {}
+
+  async write(values: readonly T[]): Promise<void> {
+    if (this.failure !== undefined) throw this.failure
+    this.written.push(...values)
+    this.onWrite(values)
+  }
+}
+
+/** An application over fakes, and the fakes. */
+export interface TestApp {
+  readonly app: GatewayApp
+  readonly events: FakeWriter<Event>
+  readonly leads: FakeWriter<Lead>
+  readonly apiLogs: ApiLog[]
+  readonly logLines: string[]
+  readonly outcomes: LeadOutcomes
+  readonly view: StatsView
+  readonly hub: StatsHub
+  readonly accounts: Map<string, Account>
+  /** The `authorization` header of an account with this role. */
+  bearer(role: Role, change?: Record<string, unknown>): string
+  close(): Promise<void>
+}
+
+/** Builds an application whose every dependency is in memory. `change` replaces dependencies. */
+export async function openTestApp(
+  change: Partial<GatewayDeps> = {},
+  prepare: (app: GatewayApp) => void = () => {},
+): Promise<TestApp> {
+  const events = new FakeWriter<Event>()
+  const leads = new FakeWriter<Lead>()
+  const apiLogs: ApiLog[] = []
+  const logLines: string[] = []
+  const outcomes = new LeadOutcomes()
+  const view = new StatsView()
+  const hub = new StatsHub()
+  hub.restart([0, 0])
+  view.caughtUp = true
+  const accounts = new Map<string, Account>()
+  const metrics = createMetrics({ service: 'gateway-test', processMetrics: false })
+  const well: Check = { name: 'kafka', run: () => {} }
+
+  const app = await buildApp({
+    logger: createLogger({ service: 'gateway-test', level: 'info', destination: collect(logLines) }),
+    version: '0.0.0-test',
+    nowMs: () => Date.now(),
+    token: { secret, ttlSeconds: 900 },
+    corsOrigins: [],
+    rateLimitPerMinute: 100_000,
+    consoleDirectory: '/nonexistent',
+    metrics: createGatewayMetrics(metrics),
+    apiLog: { add: (entry) => apiLogs.push(entry) },
+    accounts: { findByUsername: async (username) => accounts.get(username) },
+    events,
+    eventStore: { page: async () => ({ events: [], nextCursor: null }) },
+    leads,
+    leadStore: {
+      list: async () => ({ leads: [], total: 0, totalIsExact: true, nextCursor: null }),
+      byId: async () => undefined,
+    },
+    leadOutcomes: outcomes,
+    leadOutcomesAreFollowed: () => true,
+    leadOutcomeTimeoutMs: 50,
+    stats: createStatsReader(view, { range: async () => [] }),
+    statsHub: hub,
+    statsAreFollowed: () => true,
+    checks: [well],
+    readiness: [well],
+    ...change,
+  })
+  prepare(app)
+  await app.ready()
+
+  return {
+    app,
+    events,
+    leads,
+    apiLogs,
+    logLines,
+    outcomes,
+    view,
+    hub,
+    accounts,
+    bearer: (role, claims = {}) => `Bearer ${signToken(app, role, claims)}`,
+    close: () => app.close(),
+  }
+}
+
+/** A token as the login signs it, with some claims replaced; a claim that is undefined is left out. */
+export function signToken(app: GatewayApp, role: Role, change: Record<string, unknown> = {}): string {
+  const iat = Math.floor(Date.now() / 1_000)
+  const claims = { sub: `id-of-${role}`, username: role, role, jti: 'j', iat, exp: iat + 900, ...change }
+  return app.jwt.sign(claims)
+}
+
+function collect(lines: string[]): Writable {
+  return new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk))
+      done()
+    },
+  })
+}
