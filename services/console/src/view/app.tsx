@@ -24,11 +24,12 @@ export interface AppProps {
 export function App({ client, sessions, clock, timers, origin, readSettings, writeSettings }: AppProps): VNode {
   const [session, setSession] = useState(() => sessions.read())
   const [notice, setNotice] = useState<string | null>(null)
+  const [lastUsername, setLastUsername] = useState(session?.username ?? '')
   const leave = useCallback(
     (reason: string | null) => {
       sessions.clear()
-      setSession(null)
       setNotice(reason)
+      setSession(null)
     },
     [sessions],
   )
@@ -37,6 +38,7 @@ export function App({ client, sessions, clock, timers, origin, readSettings, wri
     return (
       <SignIn
         notice={notice}
+        username={lastUsername}
         onSubmit={async (credentials) => {
           const grant = await client.login(credentials, new AbortController().signal)
           const next = {
@@ -45,6 +47,7 @@ export function App({ client, sessions, clock, timers, origin, readSettings, wri
             expiresAtMs: clock.nowMs() + grant.expiresInS * 1_000,
           }
           sessions.write(next)
+          setLastUsername(next.username)
           setSession(next)
         }}
       />

@@ -1,5 +1,5 @@
 import type { VNode } from 'preact'
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { ConsoleError } from '../gateway/console-error.ts'
 import type { Credentials } from '../gateway/gateway-client.ts'
 import { Brand } from './brand.tsx'
@@ -8,14 +8,24 @@ import { Brand } from './brand.tsx'
 export interface SignInProps {
   /** Why the person is here again, or null. */
   readonly notice: string | null
+  /** Who was signed in before, or empty. */
+  readonly username: string
   /** Signs in; its failure is shown in the form. */
   readonly onSubmit: (credentials: Credentials) => Promise<void>
 }
 
 /** Name and password, and what went wrong with them. */
-export function SignIn({ notice, onSubmit }: SignInProps): VNode {
+export function SignIn({ notice, username, onSubmit }: SignInProps): VNode {
   const [error, setError] = useState<ConsoleError | null>(null)
   const [busy, setBusy] = useState(false)
+  const nameField = useRef<HTMLInputElement>(null)
+  const passwordField = useRef<HTMLInputElement>(null)
+
+  // `autofocus` works for the first page only, not for a form that comes later.
+  useEffect(() => {
+    const field = username === '' ? nameField : passwordField
+    field.current?.focus()
+  }, [username])
 
   async function submit(form: HTMLFormElement): Promise<void> {
     const fields = new FormData(form)
@@ -43,11 +53,19 @@ export function SignIn({ notice, onSubmit }: SignInProps): VNode {
         {notice !== null && error === null && <p role="status">{notice}</p>}
         <label>
           User name
-          <input name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required autofocus />
+          <input
+            ref={nameField}
+            name="username"
+            defaultValue={username}
+            autocomplete="username"
+            autocapitalize="none"
+            spellcheck={false}
+            required
+          />
         </label>
         <label>
           Password
-          <input name="password" type="password" autocomplete="current-password" required />
+          <input name="password" type="password" autocomplete="current-password" required autofocus={username !== ''} />
         </label>
         {error !== null && (
           <p class="error-text" role="alert">
