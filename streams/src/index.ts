@@ -1,4 +1,18 @@
+// biome-ignore-all assist/source/organizeImports: the exports are grouped by who needs them.
+
 // Describing programs over streams.
+export { Grouped, type TableOptions } from './dsl/grouped.ts'
+export type { Materialized } from './dsl/materialized.ts'
+export { PreAggregated, PreAggregatedWindows, type PreAggregateOptions } from './dsl/pre-aggregated.ts'
+export { type GroupOptions, type Named, type RepartitionOptions, type SinkOptions, Stream } from './dsl/stream.ts'
+export { type SourceOptions, StreamsBuilder } from './dsl/streams-builder.ts'
+export { Table, WindowedTable } from './dsl/table.ts'
+export { type WindowAggregateOptions, WindowedStream, type WindowOptions } from './dsl/windowed-stream.ts'
+export type { EmitMode } from './processor/change.ts'
+export type { KeyValue } from './processor/flat-map.ts'
+export type { WindowResult } from './processor/window-results.ts'
+export { hoppingWindows, type TimeWindows, tumblingWindows } from './windows/time-windows.ts'
+export { type Windowed, windowedKey } from './windows/windowed.ts'
 
 // Aggregating.
 export type { Aggregator } from './aggregate/aggregator.ts'
@@ -9,6 +23,33 @@ export { type MeanAccumulator, mean } from './aggregate/mean.ts'
 export { float64, float64OrNull, int64 } from './aggregate/numbers.ts'
 export { of } from './aggregate/of.ts'
 export { sum } from './aggregate/sum.ts'
+export type { MergeableAggregator } from './processor/fold.ts'
+
+// Topologies.
+export { describe } from './topology/describe.ts'
+export type { Topology } from './topology/topology.ts'
+
+// Running them.
+export { type DropReason, dropReasons } from './processor/processor.ts'
+export type { Guarantee } from './runtime/commit-channel.ts'
+export { type FailureAction, type FailurePolicy, type FailureStage, failureStages } from './runtime/failures.ts'
+export type { AppProbes, AppSnapshot, InputSnapshot, TaskSnapshot } from './runtime/probes.ts'
+export type { RestoreProgress } from './runtime/recovery.ts'
+export { type RunState, runStates } from './runtime/run-states.ts'
+export { StreamsApp, type StreamsAppOptions, storeNames } from './runtime/streams-app.ts'
+export type { DroppedRecords, FailedRecord, TaskProbes } from './runtime/task.ts'
+export { memoryStores } from './state/memory-store.ts'
+export type { ByteStoreProvider } from './state/store.ts'
+
+// Bytes, records and time.
+export { type Clock, systemClock } from './core/clock.ts'
+export { type LogFields, type Logger, silentLogger } from './core/logger.ts'
+export { partitionOfKey } from './core/murmur2.ts'
+export { noHeaders, type OutgoingRecord, type RecordHeader, type StreamRecord } from './core/record.ts'
+export { RecordCursor } from './core/record-cursor.ts'
+export { bytes, json, nullable, type Serde, utf8 } from './core/serde.ts'
+export { UvarintReader, uvarintBytes, writeUvarint } from './core/varint.ts'
+
 // The broker's ports.
 export {
   type Admin,
@@ -18,52 +59,13 @@ export {
   type Fetcher,
   type GroupMember,
   type NewTopic,
+  partitionKey,
   type ProducedBatch,
   type Producer,
-  partitionKey,
   type TopicDescription,
   type TopicPartition,
   type TransactionalProducer,
 } from './core/broker.ts'
-export { type Clock, systemClock } from './core/clock.ts'
+
 // Errors.
 export { hasCode, StreamsError, type StreamsErrorCode, streamsErrorCodes } from './core/errors.ts'
-export { type LogFields, type Logger, silentLogger } from './core/logger.ts'
-export { partitionOfKey } from './core/murmur2.ts'
-export { noHeaders, type OutgoingRecord, type RecordHeader, type StreamRecord } from './core/record.ts'
-export { RecordCursor } from './core/record-cursor.ts'
-// Bytes, records and time.
-export { bytes, json, nullable, type Serde, utf8 } from './core/serde.ts'
-export { UvarintReader, uvarintBytes, writeUvarint } from './core/varint.ts'
-export { Grouped, type TableOptions } from './dsl/grouped.ts'
-export type { Materialized } from './dsl/materialized.ts'
-export { PreAggregated, PreAggregatedWindows, type PreAggregateOptions } from './dsl/pre-aggregated.ts'
-export {
-  type GroupOptions,
-  type Named,
-  type RepartitionOptions,
-  type SinkOptions,
-  Stream,
-} from './dsl/stream.ts'
-export { type SourceOptions, StreamsBuilder } from './dsl/streams-builder.ts'
-export { Table, WindowedTable } from './dsl/table.ts'
-export { type WindowAggregateOptions, WindowedStream, type WindowOptions } from './dsl/windowed-stream.ts'
-export type { EmitMode } from './processor/change.ts'
-export type { KeyValue } from './processor/flat-map.ts'
-export type { MergeableAggregator } from './processor/fold.ts'
-export { type DropReason, dropReasons } from './processor/processor.ts'
-export type { WindowResult } from './processor/window-results.ts'
-export { type FailureAction, type FailurePolicy, type FailureStage, failureStages } from './runtime/failures.ts'
-export type { AppProbes, AppSnapshot, InputSnapshot, TaskSnapshot } from './runtime/probes.ts'
-export type { RestoreProgress } from './runtime/recovery.ts'
-export { type RunState, runStates } from './runtime/run-states.ts'
-// Running them.
-export { StreamsApp, type StreamsAppOptions, storeNames } from './runtime/streams-app.ts'
-export type { DroppedRecords, FailedRecord, TaskProbes } from './runtime/task.ts'
-export { memoryStores } from './state/memory-store.ts'
-export type { ByteStoreProvider } from './state/store.ts'
-// Topologies.
-export { describe } from './topology/describe.ts'
-export type { Topology } from './topology/topology.ts'
-export { hoppingWindows, type TimeWindows, tumblingWindows } from './windows/time-windows.ts'
-export { type Windowed, windowedKey } from './windows/windowed.ts'

@@ -24,6 +24,8 @@ export const limits = {
   arrivalSlackMs: 5_000,
   /** A quiet source of arrival times moves stream time on in steps of this size: each is a commit. */
   arrivalStepMs: 5_000,
+  /** Characters of a text in a dead letter's headers: a stack trace must not make the letter too large to be produced. */
+  deadLetterTextMax: 2_000,
   /** A topic's name, as the broker bounds it. */
   topicNameLengthMax: 249,
 } as const

@@ -1,3 +1,4 @@
+import { deadLetterOf } from '../core/dead-letter.ts'
 import { type ErrorContext, StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord, RecordHeader } from '../core/record.ts'
 import type { RecordOrigin } from '../processor/processor.ts'
@@ -48,33 +49,21 @@ export function deserializationError(cause: unknown, source: SourceRecord): Stre
   return new StreamsError('DESERIALIZATION', message, contextOf(source, cause))
 }
 
-/** The record for the dead-letter topic: the original bytes and headers, and the reason in headers that Kafka Streams gave names to (KIP-1034). */
-export function deadLetter(
-  source: SourceRecord,
-  error: StreamsError,
-  to: { readonly topic: string; readonly partitions: number },
-): OutgoingRecord {
+/** The record for the dead-letter topic: the original bytes and headers, and the reason. */
+export function deadLetter(source: SourceRecord, error: StreamsError, topic: string): OutgoingRecord {
+  const { partition, offset, headers } = source
   const cause = error.cause instanceof Error ? error.cause : error
-  return {
-    topic: to.topic,
-    partition: source.partition % to.partitions,
+  const original = {
+    topic: source.topic,
+    partition,
+    offset,
     key: source.rawKey(),
     value: source.rawValue(),
     timestamp: Math.max(source.timestamp, 0),
-    headers: [
-      ...source.headers,
-      headerOf('exception', cause.name),
-      headerOf('message', error.message),
-      headerOf('stacktrace', cause.stack ?? ''),
-      headerOf('topic', source.topic),
-      headerOf('partition', String(source.partition)),
-      headerOf('offset', String(source.offset)),
-    ],
+    headers,
   }
-}
-
-function headerOf(name: string, value: string): RecordHeader {
-  return { key: `__streams.errors.${name}`, value: Buffer.from(value, 'utf8') }
+  const reason = { exception: cause.name, message: error.message, stacktrace: cause.stack ?? '' }
+  return deadLetterOf(original, reason, topic)
 }
 
 function placeOf({ topic, partition, offset }: RecordOrigin): string {

@@ -28,7 +28,6 @@ export interface TaskStateOptions {
   readonly probes: TaskProbes | undefined
   readonly onFailure: FailurePolicy | undefined
   readonly deadLetterTopicOf: ((topic: string) => string) | undefined
-  readonly partitionsOf: (topic: string) => number
 }
 
 /** What the nodes of one task share: the record at hand, the time, and what is to be sent. */
@@ -91,7 +90,7 @@ export class TaskState {
   }
 
   #fail(stage: FailureStage, error: StreamsError, at: { readonly source: SourceRecord; readonly node: string }): void {
-    const { onFailure = alwaysFail, probes, deadLetterTopicOf, partitionsOf } = this.#options
+    const { onFailure = alwaysFail, probes, deadLetterTopicOf } = this.#options
     const action = onFailure(stage, error)
     probes?.failed?.({ taskId: this.taskId, stage, error, action })
     if (action === 'fail') throw error
@@ -100,7 +99,7 @@ export class TaskState {
       return
     }
     const topic = deadLetterTopicOf?.(at.source.topic) ?? `${at.source.topic}.dlq`
-    this.send(deadLetter(at.source, error, { topic, partitions: partitionsOf(topic) }))
+    this.send(deadLetter(at.source, error, topic))
   }
 }
 

@@ -49,7 +49,7 @@ export interface StreamTaskOptions {
   /** Every store of the subtopology, by its name. */
   readonly stores: ReadonlyMap<string, TaskStore>
   readonly names: TopicNames
-  /** Partitions of a topic, by its name at the broker; of dead-letter topics too, where a policy asks for them. */
+  /** Partitions of a source or sink topic, by its name at the broker. */
   readonly partitionsOf: (topic: string) => number
   /** The tasks that write watermarks to this topic (name at the broker): all that feed it. */
   readonly writersOf: (topic: string) => readonly TaskNumber[]
@@ -57,7 +57,7 @@ export interface StreamTaskOptions {
   readonly probes?: TaskProbes
   /** Default: everything fails. */
   readonly onFailure?: FailurePolicy
-  /** Where records go that fail with `dead-letter`. Default `<topic>.dlq`. */
+  /** Where records go that fail with `dead-letter`: topics of one partition. Default `<topic>.dlq`. */
   readonly deadLetterTopicOf?: (topic: string) => string
 }
 
@@ -112,7 +112,6 @@ export class StreamTask {
       probes: options.probes,
       onFailure: options.onFailure,
       deadLetterTopicOf: options.deadLetterTopicOf,
-      partitionsOf: options.partitionsOf,
     })
     const graph = buildGraph(options, this.#state)
     this.#inputs = graph.inputs

@@ -1,31 +1,10 @@
 import type { Producer } from '../core/broker.ts'
+import { type DeadLetterReason, deadLetterHeaders, deadLetterOf, textHeader } from '../core/dead-letter.ts'
 import { hasCode } from '../core/errors.ts'
-import type { OutgoingRecord, RecordHeader } from '../core/record.ts'
-import { sinkLimits } from './limits.ts'
+import type { OutgoingRecord } from '../core/record.ts'
 import type { SinkBatch } from './sink-batch.ts'
 
-/** The header names of KIP-1034, as Kafka Streams writes them. */
-export const deadLetterHeaders = {
-  exception: '__streams.errors.exception',
-  message: '__streams.errors.message',
-  stacktrace: '__streams.errors.stacktrace',
-  topic: '__streams.errors.topic',
-  partition: '__streams.errors.partition',
-  offset: '__streams.errors.offset',
-  /** Ours: the number of bytes of a value that was too large to be produced again; the original is at topic, partition and offset. */
-  omittedBytes: '__millrace.errors.omitted.bytes',
-} as const
-
-/** Why a record cannot be processed. */
-export interface DeadLetterReason {
-  /** A class of errors, for instance `UNDECODABLE`. */
-  readonly exception: string
-  /** A sentence without any of the record's content. */
-  readonly message: string
-  readonly stacktrace?: string
-}
-
-/** A record's dead letter: its original key, value, time and headers, and where and why it failed. Dead-letter topics have one partition. */
+/** A row's dead letter: its original key, value, time and headers, and where and why it failed. */
 export function deadLetter(options: {
   readonly topic: string
   readonly batch: SinkBatch
@@ -33,22 +12,16 @@ export function deadLetter(options: {
   readonly reason: DeadLetterReason
 }): OutgoingRecord {
   const { topic, batch, row, reason } = options
-  return {
-    topic,
-    partition: 0,
+  const original = {
+    topic: batch.topic,
+    partition: batch.partition,
+    offset: batch.offset(row),
     key: batch.key(row),
     value: batch.value(row),
     timestamp: batch.timestamp(row),
-    headers: [
-      ...batch.headers(row),
-      textHeader(deadLetterHeaders.exception, reason.exception),
-      textHeader(deadLetterHeaders.message, reason.message),
-      textHeader(deadLetterHeaders.stacktrace, reason.stacktrace ?? ''),
-      textHeader(deadLetterHeaders.topic, batch.topic),
-      textHeader(deadLetterHeaders.partition, String(batch.partition)),
-      textHeader(deadLetterHeaders.offset, String(batch.offset(row))),
-    ],
+    headers: batch.headers(row),
   }
+  return deadLetterOf(original, reason, topic)
 }
 
 /**
@@ -73,8 +46,4 @@ async function sendOne(producer: Producer, letter: OutgoingRecord): Promise<void
     const omitted = textHeader(deadLetterHeaders.omittedBytes, String(letter.value?.length ?? 0))
     await producer.send([{ ...letter, value: null, headers: [...(letter.headers ?? []), omitted] }])
   }
-}
-
-function textHeader(key: string, text: string): RecordHeader {
-  return { key, value: Buffer.from(text.slice(0, sinkLimits.deadLetterTextMax)) }
 }

@@ -3,12 +3,13 @@
 // The ports and values that a sink's composition root needs, without loading the engine.
 export type { Broker, Producer } from '../core/broker.ts'
 export { type Clock, systemClock } from '../core/clock.ts'
+// What cannot be stored.
+export { type DeadLetterReason, deadLetterHeaders } from '../core/dead-letter.ts'
 export { hasCode, StreamsError, type StreamsErrorCode } from '../core/errors.ts'
 export { type Logger, silentLogger } from '../core/logger.ts'
 export type { OutgoingRecord } from '../core/record.ts'
 export type { BatchSink, OffsetKeeper, RepeatedRange, SinkPosition, WriteContext } from './batch-sink.ts'
-// What cannot be stored.
-export { type DeadLetterReason, deadLetter, deadLetterHeaders, sendDeadLetters } from './dead-letter.ts'
+export { deadLetter, sendDeadLetters } from './dead-letter.ts'
 // Where it goes on after a restart.
 export { intentOffsets } from './intent-offsets.ts'
 export { sinkLimits } from './limits.ts'

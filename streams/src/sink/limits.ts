@@ -20,6 +20,4 @@ export const sinkLimits = {
   stalledAfterMs: 60_000,
   /** Seeks to the same offset in a row before the fetcher is taken to be broken. */
   misplacedFetchesMax: 5,
-  /** Text of an error in a dead letter's headers. */
-  deadLetterTextMax: 2_000,
 } as const

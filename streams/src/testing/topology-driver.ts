@@ -3,6 +3,7 @@ import { partitionOfKey } from '../core/murmur2.ts'
 import type { OutgoingRecord, RecordHeader } from '../core/record.ts'
 import type { Serde } from '../core/serde.ts'
 import type { DropReason } from '../processor/processor.ts'
+import { externalTopics } from '../runtime/assignment.ts'
 import type { FailurePolicy } from '../runtime/failures.ts'
 import { StreamTask, type TaskCommit, type TaskProbes } from '../runtime/task.ts'
 import { memoryStores } from '../state/memory-store.ts'
@@ -191,7 +192,7 @@ export class TopologyDriver {
       partition,
       stores,
       names: this.#world.names,
-      partitionsOf: (topic) => this.#partitionsOf(topic),
+      partitionsOf: (topic) => this.#plan.partitionsOf(topic),
       writersOf: (topic) => this.#plan.writersOf(topic),
       clock: this.clock,
       probes: this.#countingProbes(),
@@ -205,13 +206,6 @@ export class TopologyDriver {
     }
     await task.init(restored)
     return new DriverTask(task, stores, this.#world.log)
-  }
-
-  /** Dead-letter topics, which the topology does not name, have one partition. */
-  #partitionsOf(topic: string): number {
-    return isOfTopology(this.#topology, topic) || this.#plan.repartitions.has(topic)
-      ? this.#plan.partitionsOf(topic)
-      : 1
   }
 
   /** Feeds the tasks and lets them process until none has anything left. */
@@ -274,16 +268,6 @@ function decode<K, V>(record: OutgoingRecord, serdes: TestSerdes<K, V>): TestOut
     headers,
     partition,
   }
-}
-
-/** Topics that the topology reads or writes and that are not its own. */
-function externalTopics(topology: Topology): readonly string[] {
-  const ends = topology.subtopologies.flatMap(({ nodes }) => nodes).filter((node) => node.kind !== 'processor')
-  return ends.filter((end) => !end.internal).map((end) => end.topic)
-}
-
-function isOfTopology(topology: Topology, topic: string): boolean {
-  return externalTopics(topology).includes(topic)
 }
 
 function externalPartitions(
