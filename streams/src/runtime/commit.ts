@@ -1,6 +1,10 @@
 import type { CommittedOffset, GroupMember, TopicPartition } from '../core/broker.ts'
+import type { Clock } from '../core/clock.ts'
+import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
+import type { StoreSpec } from '../topology/topology.ts'
+import { changelogRecord } from './changelog-record.ts'
 import type { CommitChannel } from './commit-channel.ts'
 import type { Failpoint } from './failpoint.ts'
 import type { StreamTask, TaskCommit } from './task.ts'
@@ -11,6 +15,9 @@ export interface CommitParts {
   readonly channel: CommitChannel
   readonly member: GroupMember
   readonly names: TopicNames
+  /** Every store of the topology, by its name. */
+  readonly specs: ReadonlyMap<string, StoreSpec>
+  readonly clock: Clock
   readonly failpoint: Failpoint
 }
 
@@ -48,7 +55,7 @@ export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
   const records: OutgoingRecord[] = []
   for (const { task, commit } of prepared) {
     for (const record of commit.records) records.push(record)
-    appendChangelog(records, task, commit, names)
+    appendChangelog(records, { task, commit }, parts)
   }
   const produced = records.length === 0 ? [] : await channel.send(records)
   await failpoint('commit:sent')
@@ -85,11 +92,14 @@ interface Prepared {
   readonly commit: TaskCommit
 }
 
-function appendChangelog(records: OutgoingRecord[], task: StreamTask, commit: TaskCommit, names: TopicNames): void {
-  const { partition } = task
+function appendChangelog(records: OutgoingRecord[], { task, commit }: Prepared, parts: CommitParts): void {
+  const nowMs = parts.clock.nowMs()
   for (const [store, entries] of commit.changelog) {
-    const topic = names.changelog(store)
-    for (const { key, value, timestamp } of entries) records.push({ topic, partition, key, value, timestamp })
+    const spec = parts.specs.get(store)
+    if (spec === undefined)
+      throw new StreamsError('INVALID_STATE', `store "${store}" is not in the topology`, { store })
+    const to = { topic: parts.names.changelog(store), partition: task.partition, spec, nowMs }
+    for (const entry of entries) records.push(changelogRecord(entry, to))
   }
 }
 

@@ -52,6 +52,9 @@ export const topicsPollMs = 1_000
 /** Windowed changelogs keep records for this long beyond the store's retention, as in Kafka Streams: clocks differ. */
 export const changelogRetentionExtraMs = 24 * 3_600_000
 
+/** A row older than this when it is written gets the present time in its changelog: half of the extra is left of its life at least. */
+export const changelogAgeMsMax = changelogRetentionExtraMs / 2
+
 /** Segments of repartition topics are small, so that what was processed is deleted soon; as in Kafka Streams. */
 export const repartitionSegmentBytes = 50 * 1024 * 1024
 

@@ -134,6 +134,16 @@ describe('a restore', () => {
     expect(content.changelogOffset).toBe(4)
   })
 
+  it('keeps rows of windows when retention has passed the offset of the store', async () => {
+    const rowKey = (key: string) => windowRowKey(Buffer.from(key), 60_000)
+    broker.append(['1', '2', '3', '4'].map((key) => entry(windowChangelogKey(rowKey(key)), key)))
+    await new MemoryStore(content).write([{ key: rowKey('old'), value: Buffer.from('0') }], 1)
+    broker.truncateBefore(changelog, 4)
+    const windows: StoreSpec = { ...plain, kind: 'window', windowSizeMs: 1, retentionMs: 1 }
+    expect(await restore({ spec: windows })).toEqual(new Map([['app-counts-changelog-0', 4]]))
+    expect(await new MemoryStore(content).multiGet([rowKey('old')])).toEqual([Buffer.from('0')])
+  })
+
   it('begins anew when the changelog is shorter than the offset of the store', async () => {
     broker.append([entry('a', '1')])
     await new MemoryStore(content).write([{ key: Buffer.from('stale'), value: Buffer.from('0') }], 99)

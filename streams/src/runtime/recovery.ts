@@ -11,9 +11,8 @@ import { hasCode, StreamsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { RecordCursor } from '../core/record-cursor.ts'
 import type { ByteStore, Change } from '../state/store.ts'
-import { timestampedValue } from '../state/timestamped-value.ts'
-import { windowRowKeyOfChangelog } from '../state/window-key.ts'
 import type { StoreSpec } from '../topology/topology.ts'
+import { changeOf } from './changelog-record.ts'
 import {
   pollWaitMsMax,
   restoreChangesMax,
@@ -60,7 +59,8 @@ export interface RestoreParts {
  * the end is reached only when every transaction before it has ended. Positions are compared, not records, so that markers and compacted
  * gaps do not hang it. Throws `TIMED_OUT` when nothing arrives for longer than a transaction can stay open.
  *
- * A store whose offset lies outside its changelog (records were deleted, or the topic was made anew) is wiped and read from the start.
+ * A store whose offset lies outside its changelog is wiped and read from the start: the topic was made anew, or records were deleted by hand.
+ * But records of a window store's changelog are deleted by age, and then its rows are kept: those that are over expire with stream time.
  */
 export async function restoreStores(
   jobs: readonly RestoreJob[],
@@ -100,18 +100,29 @@ async function openJobs(jobs: readonly RestoreJob[], parts: RestoreParts): Promi
   for (const job of jobs) {
     const start = starts.get(partitionKey(job.changelog)) ?? 0
     const end = ends.get(partitionKey(job.changelog)) ?? 0
-    const known = await job.rows.changelogOffset()
-    if (known !== undefined && (known < start || known > end)) {
-      parts.logger.warn(
-        { store: job.spec.name, ...job.changelog, offset: known, first_offset: start, last_offset: end },
-        'the changelog does not hold the offset of the store: the store is wiped and read from the start',
-      )
-      await job.rows.wipe()
-    }
-    const position = known !== undefined && known >= start && known <= end ? known : start
+    const position = await startOf(job, { start, end }, parts.logger)
     stores.push({ job, position, end, changes: [] })
   }
   return stores
+}
+
+/** Where to read on. */
+async function startOf(
+  job: RestoreJob,
+  log: { readonly start: number; readonly end: number },
+  logger: Logger,
+): Promise<number> {
+  const known = await job.rows.changelogOffset()
+  if (known === undefined) return log.start
+  if (known >= log.start && known <= log.end) return known
+  const place = { store: job.spec.name, ...job.changelog, offset: known, first_offset: log.start, last_offset: log.end }
+  if (known < log.start && job.spec.kind === 'window') {
+    logger.info(place, 'the changelog was deleted by age beyond the offset of the store: going on from its start')
+    return log.start
+  }
+  logger.warn(place, 'the changelog does not hold the offset of the store: the store is wiped and read from the start')
+  await job.rows.wipe()
+  return log.start
 }
 
 /** False when it was interrupted. */
@@ -165,23 +176,13 @@ async function poll(fetcher: Fetcher, parts: RestoreParts): Promise<readonly Fet
 
 /** Appends the records' changes to the store's; returns how many. */
 function collect(store: RestoringStore, batches: FetchedBatches, cursor: RecordCursor): number {
-  const { kind, timestamped } = store.job.spec
-  let records = 0
+  const before = store.changes.length
   cursor.reset(batches)
   while (cursor.next()) {
-    if (cursor.keyStart < 0) continue
-    records++
-    const changelogKey = Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd))
-    const key = kind === 'window' ? windowRowKeyOfChangelog(changelogKey) : changelogKey
-    store.changes.push({ key, value: storedValue(cursor, timestamped) })
+    const change = changeOf(cursor, store.job.spec)
+    if (change !== undefined) store.changes.push(change)
   }
-  return records
-}
-
-function storedValue(cursor: RecordCursor, timestamped: boolean): Buffer | null {
-  if (cursor.valueStart < 0) return null
-  const value = cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)
-  return timestamped ? timestampedValue(value, cursor.timestamp) : Buffer.from(value)
+  return store.changes.length - before
 }
 
 async function write(store: RestoringStore): Promise<void> {

@@ -6,7 +6,7 @@ import type { OutgoingRecord } from '../core/record.ts'
 import type { ByteStoreProvider } from '../state/store.ts'
 import type { PartitionPlan } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
-import type { Topology } from '../topology/topology.ts'
+import type { StoreSpec, Topology } from '../topology/topology.ts'
 import { assignedTasks, sourcesOf, subscribedTopics } from './assignment.ts'
 import { commitTasks } from './commit.ts'
 import { type CommitChannel, type Guarantee, openCommitChannel } from './commit-channel.ts'
@@ -54,6 +54,7 @@ export class StreamThread {
   readonly #options: StreamThreadOptions
   readonly #clientId: string
   readonly #builder: TaskBuilder
+  readonly #specs: ReadonlyMap<string, StoreSpec>
   readonly #tasks = new TaskSet()
   readonly #streak = new FailureStreak()
   readonly #closing = new AbortController()
@@ -67,6 +68,9 @@ export class StreamThread {
   constructor(options: StreamThreadOptions) {
     this.#options = options
     this.#clientId = `${options.applicationId}-${options.stores.processId}-${options.number}`
+    this.#specs = new Map(
+      options.topology.subtopologies.flatMap(({ stores }) => stores.map((spec) => [spec.name, spec] as const)),
+    )
     this.#builder = new TaskBuilder({ ...options, clientId: this.#clientId })
   }
 
@@ -262,7 +266,8 @@ export class StreamThread {
     const startedMs = clock.nowMs()
     this.#lastCommitMs = startedMs
     this.#markIdle(startedMs)
-    const parts = { tasks: this.#tasks.streamTasks, channel: this.#channel, member: session.member, names, failpoint }
+    const { streamTasks: tasks } = this.#tasks
+    const parts = { tasks, channel: this.#channel, member: session.member, names, specs: this.#specs, clock, failpoint }
     const result = await commitTasks(parts)
     if (result.tasks === 0) return
     this.#streak.end()

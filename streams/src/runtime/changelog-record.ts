@@ -1,0 +1,54 @@
+import type { TopicPartition } from '../core/broker.ts'
+import type { OutgoingRecord } from '../core/record.ts'
+import type { RecordCursor } from '../core/record-cursor.ts'
+import type { Change, ChangelogEntry } from '../state/store.ts'
+import { timestampedValue } from '../state/timestamped-value.ts'
+import { windowRowKeyOfChangelog } from '../state/window-key.ts'
+import type { StoreSpec } from '../topology/topology.ts'
+import { changelogAgeMsMax } from './limits.ts'
+
+/**
+ * A store's change as a record of its changelog, as Kafka Streams writes it:
+ *
+ *   key        the row's key; of a window store `key ‖ start int64 BE ‖ seqnum int32 BE` (state/window-key.ts)
+ *   value      the plain value; null when the row is deleted
+ *   timestamp  the row's own, which a restore puts before the value of a timestamped store
+ *
+ * With one exception. The changelog of a window store is deleted by age, and the broker reckons age from now: rows of a replay of last
+ * year's input would be deleted as soon as they were written, and the state be gone with the disk. A row that is old when it is written gets
+ * the present time instead, and its own in the header `millrace.timestamp` (int64 BE).
+ */
+export function changelogRecord(
+  entry: ChangelogEntry,
+  to: TopicPartition & { readonly spec: StoreSpec; readonly nowMs: number },
+): OutgoingRecord {
+  const { topic, partition, spec, nowMs } = to
+  const { key, value, timestamp } = entry
+  if (spec.kind !== 'window' || nowMs - timestamp <= changelogAgeMsMax)
+    return { topic, partition, key, value, timestamp }
+  const own = Buffer.allocUnsafe(8)
+  own.writeBigInt64BE(BigInt(timestamp))
+  return { topic, partition, key, value, timestamp: nowMs, headers: [{ key: timestampHeader, value: own }] }
+}
+
+/** The change of a store that a changelog's current record stands for; undefined when it is none, because it has no key. */
+export function changeOf(cursor: RecordCursor, spec: StoreSpec): Change | undefined {
+  if (cursor.keyStart < 0) return undefined
+  const key = Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd))
+  return { key: spec.kind === 'window' ? windowRowKeyOfChangelog(key) : key, value: rowValue(cursor, spec) }
+}
+
+const timestampHeader = 'millrace.timestamp'
+
+function rowValue(cursor: RecordCursor, spec: StoreSpec): Buffer | null {
+  if (cursor.valueStart < 0) return null
+  const value = cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)
+  return spec.timestamped ? timestampedValue(value, rowTimestamp(cursor)) : Buffer.from(value)
+}
+
+function rowTimestamp(cursor: RecordCursor): number {
+  for (const { key, value } of cursor.headers()) {
+    if (key === timestampHeader && value?.length === 8) return Number(value.readBigInt64BE())
+  }
+  return cursor.timestamp
+}

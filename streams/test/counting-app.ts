@@ -1,0 +1,57 @@
+import { connectKafka } from '../src/kafka/broker.ts'
+import { openRocksDbStores } from '../src/rocksdb/rocksdb-stores.ts'
+import { StreamsApp, storeNames } from '../src/runtime/streams-app.ts'
+import { countingTopology } from './counting-topology.ts'
+
+// A process that counts, for tests to kill: its settings are the JSON of the first argument, its states go to stdout, one per line.
+// With `dieAt` it kills itself when it passes that failpoint for the `dieOnPass`th time.
+
+interface Settings {
+  readonly brokers: readonly string[]
+  readonly applicationId: string
+  readonly input: string
+  readonly output: string
+  readonly stateDir: string
+  readonly idleMs: number
+  readonly dieAt?: string
+  readonly dieOnPass?: number
+}
+
+const settings: Settings = JSON.parse(process.argv[2] ?? '{}')
+const { applicationId, brokers, input, output, stateDir, idleMs } = settings
+const topology = countingTopology(input, output)
+const stores = await openRocksDbStores({ directory: stateDir, stores: storeNames(topology) })
+let passes = 0
+
+const app = new StreamsApp({
+  topology,
+  applicationId,
+  broker: connectKafka({ brokers, clientId: applicationId }),
+  stores,
+  idleMs,
+  commitIntervalMs: 50,
+  replicationFactor: 1,
+  onStateChange: (state) => process.stdout.write(`${state}\n`),
+  probes: { restarted: (code) => process.stdout.write(`restarted ${code}\n`) },
+  logger: {
+    debug() {},
+    info: (fields, message) => process.stdout.write(`log ${message} ${JSON.stringify(fields)}\n`),
+    warn: (fields, message) => process.stderr.write(`${message} ${describe(fields)}\n`),
+    error: (fields, message) => process.stderr.write(`${message} ${describe(fields)}\n`),
+  },
+  failpoint: (name) => {
+    if (name === settings.dieAt && ++passes === settings.dieOnPass) process.kill(process.pid, 'SIGKILL')
+  },
+})
+void app.failed.then(() => process.exit(1))
+process.once('SIGTERM', () => {
+  void app.close().then(async () => {
+    await stores.close()
+    process.exit(0)
+  })
+})
+await app.start()
+
+function describe(fields: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.message : value))
+}
