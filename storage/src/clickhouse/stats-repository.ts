@@ -31,6 +31,8 @@ export interface StatsQuery {
   /** Windows that start before. */
   readonly toMs: number
   readonly limit: number
+  /** Which windows count when there are more than `limit`; the answer is in the same order either way. Default `oldest`. */
+  readonly keep?: 'oldest' | 'newest' | undefined
 }
 
 /** Window statistics in ClickHouse. */
@@ -42,10 +44,11 @@ export interface StatsRepository {
 /** The repository of `stats`. */
 export function createStatsRepository(clickHouse: ClickHouse): StatsRepository {
   return {
-    async range({ eventType, interval, fromMs, toMs, limit }) {
+    async range({ eventType, interval, fromMs, toMs, limit, keep = 'oldest' }) {
       if (!Number.isInteger(limit) || limit < 1 || limit > rangeRowsMax) {
         throw new StorageError('INVALID_QUERY', `limit must be from 1 to ${rangeRowsMax}; got ${limit}`)
       }
+      const order = keep === 'oldest' ? 'window_start, event_type' : 'window_start DESC, event_type DESC'
       const byType = eventType === undefined ? '' : 'AND event_type = {event_type:String}'
       const rows = await clickHouse.query('reading stats', {
         sql: `SELECT event_type, interval, toUnixTimestamp64Milli(window_start) AS window_start_ms,
@@ -55,7 +58,7 @@ export function createStatsRepository(clickHouse: ClickHouse): StatsRepository {
               WHERE interval = {interval:String} ${byType}
                 AND window_start >= fromUnixTimestamp64Milli({from_ms:Int64})
                 AND window_start < fromUnixTimestamp64Milli({to_ms:Int64})
-              ORDER BY window_start, event_type
+              ORDER BY ${order}
               LIMIT {rows:UInt32}`,
         params: {
           interval,
@@ -65,7 +68,8 @@ export function createStatsRepository(clickHouse: ClickHouse): StatsRepository {
           ...(eventType === undefined ? {} : { event_type: eventType }),
         },
       })
-      return rows.map(toStats)
+      const found = rows.map(toStats)
+      return keep === 'oldest' ? found : found.reverse()
     },
   }
 }
