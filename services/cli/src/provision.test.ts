@@ -16,6 +16,7 @@ function adminWith(existing: ReadonlyMap<string, TopicDescription>): Admin & { c
     describeTopics: (names) => Promise.resolve(new Map([...existing].filter(([name]) => names.includes(name)))),
     listOffsets: () => Promise.reject(new Error('not used')),
     deleteTopics: () => Promise.reject(new Error('not used')),
+    deleteRecords: () => Promise.reject(new Error('not used')),
     close: () => Promise.resolve(),
   }
 }

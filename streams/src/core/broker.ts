@@ -165,6 +165,8 @@ export interface Admin {
     at: 'earliest' | 'latest' | 'latestCommitted',
   ): Promise<ReadonlyMap<string, number>>
   deleteTopics(names: readonly string[]): Promise<void>
+  /** Deletes each partition's records before `offset`; what is deleted already does not matter. Throws `TOPIC_MISSING`, `OFFSET_OUT_OF_RANGE` for an offset beyond the end. */
+  deleteRecords(before: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>
   close(): Promise<void>
 }
 

@@ -1,4 +1,4 @@
-import { createTopicsV7, deleteTopicsV6, describeConfigsV4, listOffsetsV7 } from '@platformatic/kafka'
+import { createTopicsV7, deleteRecordsV2, deleteTopicsV6, describeConfigsV4, listOffsetsV7 } from '@platformatic/kafka'
 import { type Admin, type NewTopic, partitionKey, type TopicDescription, type TopicPartition } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { Cluster } from './cluster.ts'
@@ -80,6 +80,20 @@ export class KafkaAdmin implements Admin {
     })
   }
 
+  async deleteRecords(before: readonly (TopicPartition & { readonly offset: number })[]): Promise<void> {
+    if (before.length === 0) return
+    const topics = [...new Set(before.map(({ topic }) => topic))]
+    const done = new Set<string>()
+    let stale = false
+    await this.#cluster.retrying('deleting records', async () => {
+      if (stale) await this.#cluster.refresh(topics)
+      stale = true
+      for (const topic of topics) await this.#cluster.require(topic)
+      const left = before.filter((partition) => !done.has(partitionKey(partition)))
+      for (const [leader, led] of this.#byLeader(left)) await this.#deleteAt(leader, led, done)
+    })
+  }
+
   close(): Promise<void> {
     return this.#cluster.close()
   }
@@ -136,8 +150,8 @@ export class KafkaAdmin implements Admin {
     return configs
   }
 
-  #byLeader(partitions: readonly TopicPartition[]): ReadonlyMap<number, readonly TopicPartition[]> {
-    const led = new Map<number, TopicPartition[]>()
+  #byLeader<P extends TopicPartition>(partitions: readonly P[]): ReadonlyMap<number, readonly P[]> {
+    const led = new Map<number, P[]>()
     for (const partition of partitions) {
       const known = this.#cluster.known(partition.topic)
       if (known !== undefined && partition.partition >= known.partitions.length) {
@@ -180,5 +194,30 @@ export class KafkaAdmin implements Admin {
       }
     }
     requireNone(failed, 'listing offsets')
+  }
+
+  async #deleteAt(
+    leader: number,
+    before: readonly (TopicPartition & { readonly offset: number })[],
+    done: Set<string>,
+  ): Promise<void> {
+    const topics = [...new Set(before.map(({ topic }) => topic))].map((name) => ({
+      name,
+      partitions: before
+        .filter(({ topic }) => topic === name)
+        .map(({ partition, offset }) => ({ partitionIndex: partition, offset: BigInt(offset) })),
+    }))
+    const connection = await this.#cluster.connection(leader, 'control')
+    const call = deleteRecordsV2.api.async(connection, topics, kafkaLimits.requestTimeoutMs)
+    let failed: number = errorCode.none
+    for (const { name, partitions } of (await responseOf(call, 'deleting records')).topics) {
+      for (const { partitionIndex, errorCode: code } of partitions) {
+        const of = { topic: name, partition: partitionIndex }
+        if (code === errorCode.none) done.add(partitionKey(of))
+        else if (isPassing(code)) failed = code
+        else throw refusal(code, `deleting records of ${partitionKey(of)}`, of)
+      }
+    }
+    requireNone(failed, 'deleting records')
   }
 }

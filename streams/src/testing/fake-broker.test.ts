@@ -5,7 +5,6 @@ describeBrokerContract('the fake broker', async () => {
   const broker = new FakeBroker()
   return {
     broker,
-    truncateBefore: async (partition, offset) => broker.truncateBefore(partition, offset),
     close: async () => {},
   }
 })

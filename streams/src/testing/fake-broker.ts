@@ -114,6 +114,16 @@ export class FakeBroker implements Broker {
         for (const name of names) this.#topics.delete(name)
         this.#waits.recheck()
       },
+      deleteRecords: async (before) => {
+        for (const { topic, partition, offset } of before) {
+          const { startOffset, highWatermark } = this.#writableLog({ topic, partition })
+          if (offset > highWatermark) {
+            const message = `${topic}-${partition} ends at ${highWatermark}, before ${offset}`
+            throw new StreamsError('OFFSET_OUT_OF_RANGE', message, { topic, partition, offset })
+          }
+          if (offset > startOffset) this.truncateBefore({ topic, partition }, offset)
+        }
+      },
       close: async () => {},
     }
   }
