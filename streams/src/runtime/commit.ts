@@ -26,6 +26,7 @@ export interface CommitResult {
   readonly tasks: number
   readonly records: number
   readonly changelogRecords: number
+  readonly offsets: readonly (TopicPartition & CommittedOffset)[]
 }
 
 /**
@@ -50,7 +51,7 @@ export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
     const commit = await task.prepareCommit()
     if (!commit.empty) prepared.push({ task, commit })
   }
-  if (prepared.length === 0 && !channel.dirty) return { tasks: 0, records: 0, changelogRecords: 0 }
+  if (prepared.length === 0 && !channel.dirty) return { tasks: 0, records: 0, changelogRecords: 0, offsets: [] }
   await failpoint('commit:prepared')
   const records: OutgoingRecord[] = []
   for (const { task, commit } of prepared) {
@@ -80,11 +81,8 @@ export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
     await task.committed(changelogOffsets(task, commit, { ends, names }))
     await failpoint('commit:stored')
   }
-  return {
-    tasks: prepared.length,
-    records: prepared.reduce((sum, { commit }) => sum + commit.records.length, 0),
-    changelogRecords: records.length - prepared.reduce((sum, { commit }) => sum + commit.records.length, 0),
-  }
+  const sent = prepared.reduce((sum, { commit }) => sum + commit.records.length, 0)
+  return { tasks: prepared.length, records: sent, changelogRecords: records.length - sent, offsets }
 }
 
 interface Prepared {

@@ -58,6 +58,9 @@ export const changelogAgeMsMax = changelogRetentionExtraMs / 2
 /** Segments of repartition topics are small, so that what was processed is deleted soon; as in Kafka Streams. */
 export const repartitionSegmentBytes = 50 * 1024 * 1024
 
+/** Between two deletions of what is processed of repartition topics; as in Kafka Streams. */
+export const purgeIntervalMs = 30_000
+
 /** A restore writes to the store when it has read this many changes, and keeps so many of them in memory. */
 export const restoreChangesMax = 50_000
 

@@ -16,6 +16,7 @@ import { GroupSession } from './group-session.ts'
 import { bufferedBytesMax, outgoingBytesMax, pollWaitMsMax, rebalanceTimeoutMs, recordsPerTurnMax } from './limits.ts'
 import type { AppProbes, TaskSnapshot } from './probes.ts'
 import type { RestoreProgress } from './recovery.ts'
+import { RepartitionPurge } from './repartition-purge.ts'
 import type { FailurePolicy } from './task.ts'
 import { TaskBuilder } from './task-builder.ts'
 import { type ActiveTask, TaskSet } from './task-set.ts'
@@ -55,6 +56,7 @@ export class StreamThread {
   readonly #clientId: string
   readonly #builder: TaskBuilder
   readonly #specs: ReadonlyMap<string, StoreSpec>
+  readonly #purge: RepartitionPurge
   readonly #tasks = new TaskSet()
   readonly #streak = new FailureStreak()
   readonly #closing = new AbortController()
@@ -71,6 +73,7 @@ export class StreamThread {
     this.#specs = new Map(
       options.topology.subtopologies.flatMap(({ stores }) => stores.map((spec) => [spec.name, spec] as const)),
     )
+    this.#purge = new RepartitionPurge({ ...options, topics: new Set(options.plan.repartitions.keys()) })
     this.#builder = new TaskBuilder({ ...options, clientId: this.#clientId })
   }
 
@@ -271,7 +274,9 @@ export class StreamThread {
     const result = await commitTasks(parts)
     if (result.tasks === 0) return
     this.#streak.end()
-    probes.committed?.({ ...result, durationMs: clock.nowMs() - startedMs })
+    this.#purge.committed(result.offsets)
+    const { records, changelogRecords } = result
+    probes.committed?.({ tasks: result.tasks, records, changelogRecords, durationMs: clock.nowMs() - startedMs })
   }
 
   /** A task whose inputs are read to their ends, and quiet for long enough, does not hold up others any more. */
