@@ -36,6 +36,7 @@ import {
   eventLoopDelayMsMax,
   headersTimeoutMs,
   keepAliveTimeoutMs,
+  leadCloseWaitMs,
   pathParamCharsMax,
   requestTimeoutMs,
   retryAfterSeconds,
@@ -228,6 +229,10 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
     outcomes: deps.leadOutcomes,
     outcomesAreFollowed: deps.leadOutcomesAreFollowed,
     outcomeTimeoutMs: deps.leadOutcomeTimeoutMs,
+  })
+  app.addHook('preClose', async () => {
+    // Not awaited: requests that are under way end by themselves meanwhile.
+    setTimeout(() => deps.leadOutcomes.giveUp(), leadCloseWaitMs).unref()
   })
   const onItems = (accepted: number, rejected: number) => metrics.items('lead', accepted, rejected)
   registerLeadRoutes(app, { desk, leadStore: deps.leadStore, onItems })

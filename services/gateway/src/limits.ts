@@ -128,3 +128,9 @@ export const followRetryMsMax = 5_000
 // Overload
 /** How late the event loop may be, on average over a second, before requests are sent away: answers later than this help nobody. */
 export const eventLoopDelayMsMax = 1_000
+
+// Configuration
+/** HS256 has 256 bits. */
+export const jwtSecretBytesMin = 32
+/** When the service closes, synchronous leads wait this long for their outcome before they are told that it is pending. */
+export const leadCloseWaitMs = 4_000

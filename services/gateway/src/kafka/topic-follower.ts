@@ -28,6 +28,8 @@ export interface FollowOptions<T> {
   readonly schemaById: (schemaId: number) => Promise<string>
   /** Told before the first record, and again when records were lost to this follower (the topic was made anew or cut off). */
   readonly onStart?: (start: FollowStart) => void
+  /** Told once after each start: everything was read that was in the topic then. */
+  readonly onCaughtUp?: () => void
   readonly onRecord: (value: T, position: RecordPosition) => void
   /** A record that cannot be decoded: it is skipped. */
   readonly onUndecodable: (error: unknown, position: RecordPosition) => void
@@ -53,7 +55,8 @@ export function followTopic<T>(options: FollowOptions<T>): TopicFollower {
   const cursor = new RecordCursor()
   /** By partition, the next offset to read; empty until known. */
   const positions: number[] = []
-  let ends: readonly number[] = []
+  /** Where the topic ended at the start; undefined once that was reached. */
+  let ends: readonly number[] | undefined
   let failure: unknown = new Error(`the topic ${topic} is not followed yet`)
   let fetcher: Fetcher | undefined
 
@@ -177,7 +180,10 @@ export function followTopic<T>(options: FollowOptions<T>): TopicFollower {
   }
 
   function checkCaughtUp(): void {
-    if (ends.every((end, partition) => (positions[partition] ?? 0) >= end)) caughtUp.resolve()
+    if (ends === undefined || ends.some((end, partition) => (positions[partition] ?? 0) < end)) return
+    ends = undefined
+    options.onCaughtUp?.()
+    caughtUp.resolve()
   }
 
   return {

@@ -49,4 +49,9 @@ export class LeadOutcomes {
   settle(outcome: LeadOutcome): void {
     this.#waiting.get(outcome.request_id)?.(outcome)
   }
+
+  /** Ends every wait without an outcome: the service closes. */
+  giveUp(): void {
+    for (const settle of this.#waiting.values()) settle(undefined)
+  }
 }

@@ -1,0 +1,91 @@
+import { fileURLToPath } from 'node:url'
+import {
+  type Environment,
+  envAddresses,
+  envEnum,
+  envInt,
+  envList,
+  envOptional,
+  envPort,
+  envSecret,
+  envString,
+  envUrl,
+  logLevels,
+  readEnv,
+} from '@millrace/kit'
+import { corsOriginsMax, jwtSecretBytesMin } from './limits.ts'
+
+const environments = ['development', 'production'] as const
+
+const mysql = {
+  mysqlHost: envString('MILLRACE_MYSQL_HOST', { default: '127.0.0.1' }),
+  mysqlPort: envPort('MILLRACE_MYSQL_PORT', { default: 3306 }),
+  mysqlUser: envString('MILLRACE_MYSQL_USER', { default: 'millrace' }),
+  mysqlPassword: envSecret('MILLRACE_MYSQL_PASSWORD'),
+  mysqlDatabase: envString('MILLRACE_MYSQL_DATABASE', { default: 'millrace' }),
+}
+
+const gateway = {
+  environment: envEnum('MILLRACE_ENV', environments, { default: 'production' }),
+  logLevel: envEnum('MILLRACE_LOG_LEVEL', logLevels, { default: 'info' }),
+  httpHost: envString('MILLRACE_HTTP_HOST', { default: '127.0.0.1' }),
+  httpPort: envPort('MILLRACE_HTTP_PORT', { default: 8080 }),
+  kafkaBrokers: envAddresses('MILLRACE_KAFKA_BROKERS', { default: '127.0.0.1:9092' }),
+  /** How long a request waits for Kafka before it is answered with 503. */
+  kafkaAckTimeoutMs: envInt('MILLRACE_KAFKA_ACK_TIMEOUT_MS', { default: 10_000, min: 100, max: 60_000 }),
+  registryUrl: envUrl('MILLRACE_REGISTRY_URL', { default: 'http://127.0.0.1:8081/apis/ccompat/v7' }),
+  clickhouseUrl: envUrl('MILLRACE_CLICKHOUSE_URL', { default: 'http://127.0.0.1:8123' }),
+  clickhouseUser: envString('MILLRACE_CLICKHOUSE_USER', { default: 'millrace' }),
+  clickhousePassword: envSecret('MILLRACE_CLICKHOUSE_PASSWORD'),
+  clickhouseDatabase: envString('MILLRACE_CLICKHOUSE_DATABASE', { default: 'millrace' }),
+  ...mysql,
+  /** Signs the tokens (HS256): RFC 8725 asks for at least as many bits as the hash has. */
+  jwtSecret: envSecret('MILLRACE_JWT_SECRET', { bytesMin: jwtSecretBytesMin }),
+  /** There is no refresh: a shorter life means more logins, a longer one that a stolen token is good for longer. */
+  tokenTtlSeconds: envInt('MILLRACE_TOKEN_TTL_S', { default: 3_600, min: 900, max: 3_600 }),
+  /** Requests of one account per minute. One request may carry 10,000 events. */
+  rateLimitPerMinute: envInt('MILLRACE_RATE_LIMIT_PER_MINUTE', { default: 1_000_000, min: 1, max: 100_000_000 }),
+  corsOrigins: envOptional(
+    envList('MILLRACE_CORS_ORIGINS', { itemsMax: corsOriginsMax, pattern: /^https?:\/\/[^/\s*]+$/ }),
+  ),
+  /** How long a synchronous lead waits for its outcome. */
+  leadOutcomeTimeoutMs: envInt('MILLRACE_LEAD_OUTCOME_TIMEOUT_MS', { default: 10_000, min: 100, max: 25_000 }),
+  consoleDirectory: envString('MILLRACE_CONSOLE_DIR', {
+    default: fileURLToPath(new URL('../../console/dist', import.meta.url)),
+  }),
+}
+
+/** The gateway's configuration, read once and frozen. Throws `INVALID_CONFIG` with every problem. */
+export function readGatewayConfig(env: Environment) {
+  return readEnv(gateway, env)
+}
+
+const seed = {
+  environment: gateway.environment,
+  logLevel: gateway.logLevel,
+  httpHost: gateway.httpHost,
+  seedAccounts: envString('MILLRACE_SEED_DEV_ACCOUNTS', { default: 'false' }),
+  ...mysql,
+}
+
+/** The configuration of the command that seeds development accounts. Their passwords are public, so it refuses wherever others could reach them. */
+export function readSeedConfig(env: Environment) {
+  return readEnv(seed, env, (config) => {
+    const problems: string[] = []
+    if (config.seedAccounts !== 'true')
+      problems.push('MILLRACE_SEED_DEV_ACCOUNTS must be true: seeding must be asked for')
+    if (config.environment !== 'development') {
+      problems.push('MILLRACE_ENV must be development: these accounts have passwords that everyone knows')
+    }
+    if (!isLoopback(config.httpHost)) {
+      problems.push(
+        'MILLRACE_HTTP_HOST must be a loopback address: nobody else may reach accounts with known passwords',
+      )
+    }
+    return problems
+  })
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}
