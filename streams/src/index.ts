@@ -15,15 +15,14 @@ export { hoppingWindows, type TimeWindows, tumblingWindows } from './windows/tim
 export { type Windowed, windowedKey } from './windows/windowed.ts'
 
 // Aggregating.
-export type { Aggregator } from './aggregate/aggregator.ts'
-export { combine, type PartResults, type Parts } from './aggregate/combine.ts'
+export type { Aggregator, MergeableAggregator } from './aggregate/aggregator.ts'
+export { type Combine, combine, type MergeableParts, type PartResults, type Parts } from './aggregate/combine.ts'
 export { count } from './aggregate/count.ts'
 export { max, min } from './aggregate/extremes.ts'
 export { type MeanAccumulator, mean } from './aggregate/mean.ts'
 export { float64, float64OrNull, int64 } from './aggregate/numbers.ts'
 export { of } from './aggregate/of.ts'
 export { sum } from './aggregate/sum.ts'
-export type { MergeableAggregator } from './processor/fold.ts'
 
 // Topologies.
 export { describe } from './topology/describe.ts'
@@ -44,6 +43,7 @@ export type { ByteStoreProvider } from './state/store.ts'
 // Bytes, records and time.
 export { type Clock, systemClock } from './core/clock.ts'
 export { type LogFields, type Logger, silentLogger } from './core/logger.ts'
+export { internedUtf8 } from './core/interned-text.ts'
 export { partitionOfKey } from './core/murmur2.ts'
 export { noHeaders, type OutgoingRecord, type RecordHeader, type StreamRecord } from './core/record.ts'
 export { RecordCursor } from './core/record-cursor.ts'

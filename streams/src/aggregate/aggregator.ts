@@ -20,3 +20,6 @@ export interface Aggregator<V, A, R = A> {
   /** The accumulator's bytes, in stores, changelogs and repartition topics. */
   readonly serde: Serde<A>
 }
+
+/** An aggregator that can merge, and so can be applied before a repartition. */
+export type MergeableAggregator<V, A, R = A> = Aggregator<V, A, R> & { merge(left: A, right: A): A }

@@ -1,9 +1,12 @@
 import type { Serde } from '../core/serde.ts'
 import { UvarintReader, uvarintBytes, writeUvarint } from '../core/varint.ts'
-import type { Aggregator } from './aggregator.ts'
+import type { Aggregator, MergeableAggregator } from './aggregator.ts'
 
 /** Aggregators of the same values, by the names their results get. */
 export type Parts<V> = Readonly<Record<string, Aggregator<V, unknown, unknown>>>
+
+/** The same, when all of them can be merged. */
+export type MergeableParts<V> = Readonly<Record<string, MergeableAggregator<V, unknown, unknown>>>
 
 /** The results of the parts, by their names. */
 export type PartResults<P> = {
@@ -14,10 +17,18 @@ export type PartResults<P> = {
  * Several aggregations of the same values as one row: `combine<Event>()({ events: count(), average: of((event) => event.value, mean()) })`.
  * It can be merged if all of its parts can. A part's name and place belong to the stored bytes: changing them calls for another store.
  */
-export function combine<V>(): <P extends Parts<V>>(parts: P) => Aggregator<V, unknown[], PartResults<P>> {
+export function combine<V>(): Combine<V> {
   return combineParts
 }
 
+/** What `combine` gives, to be called with the parts. */
+export interface Combine<V> {
+  <P extends MergeableParts<V>>(parts: P): MergeableAggregator<V, unknown[], PartResults<P>>
+  <P extends Parts<V>>(parts: P): Aggregator<V, unknown[], PartResults<P>>
+}
+
+function combineParts<V, P extends MergeableParts<V>>(parts: P): MergeableAggregator<V, unknown[], PartResults<P>>
+function combineParts<V, P extends Parts<V>>(parts: P): Aggregator<V, unknown[], PartResults<P>>
 function combineParts<V, P extends Parts<V>>(parts: P): Aggregator<V, unknown[], PartResults<P>> {
   const names = Object.keys(parts)
   const aggregators = Object.values<Aggregator<V, unknown, unknown>>(parts)

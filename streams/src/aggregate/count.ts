@@ -1,8 +1,8 @@
-import type { Aggregator } from './aggregator.ts'
+import type { MergeableAggregator } from './aggregator.ts'
 import { int64 } from './numbers.ts'
 
 /** How many values there were. In stores: int64 big endian, as Kafka Streams' `count()` keeps it. */
-export function count(): Aggregator<unknown, number> {
+export function count(): MergeableAggregator<unknown, number> {
   return {
     name: 'count',
     version: 1,

@@ -1,6 +1,6 @@
 import type { Serde } from '../core/serde.ts'
 import { UvarintReader, uvarintBytes, writeUvarint } from '../core/varint.ts'
-import type { Aggregator } from './aggregator.ts'
+import type { MergeableAggregator } from './aggregator.ts'
 
 /** What a mean is made of. */
 export interface MeanAccumulator {
@@ -9,7 +9,7 @@ export interface MeanAccumulator {
 }
 
 /** The arithmetic mean of the values that are not null; null while there is none. */
-export function mean(): Aggregator<number | null, MeanAccumulator, number | null> {
+export function mean(): MergeableAggregator<number | null, MeanAccumulator, number | null> {
   return {
     name: 'mean',
     version: 1,

@@ -1,8 +1,8 @@
-import type { Aggregator } from './aggregator.ts'
+import type { MergeableAggregator } from './aggregator.ts'
 import { float64 } from './numbers.ts'
 
 /** The sum of the values that are not null. In stores: float64 big endian. A NaN among the values makes the sum NaN. */
-export function sum(): Aggregator<number | null, number> {
+export function sum(): MergeableAggregator<number | null, number> {
   return {
     name: 'sum',
     version: 1,

@@ -1,4 +1,4 @@
-import type { Aggregator } from '../aggregate/aggregator.ts'
+import type { Aggregator, MergeableAggregator } from '../aggregate/aggregator.ts'
 import type { Serde } from '../core/serde.ts'
 
 /** How values become a row: what aggregations, reductions and merges have in common. A row that becomes null is deleted. */
@@ -39,6 +39,3 @@ export function merging<V, A, R>(aggregator: MergeableAggregator<V, A, R>): Fold
     serde: aggregator.serde,
   }
 }
-
-/** An aggregator that can merge. */
-export type MergeableAggregator<V, A, R> = Aggregator<V, A, R> & { merge(left: A, right: A): A }
