@@ -39,7 +39,8 @@ async function run(args) {
   }
   const npm = findNpm()
   const node = major >= nodeMajorWanted ? process.execPath : await obtainNode(npm)
-  await installPackages(node, npm)
+  // The doctor only looks.
+  if (args[0] !== 'doctor') await installPackages(node, npm)
   return await handOver(node, args)
 }
 

@@ -75,7 +75,10 @@ function positive(option: string, text: string | undefined, max: number): number
 /** The text of `--help`. */
 export function usage(): string {
   const ports = portSettings.map(({ variable, title, fallback }) => {
-    const value = typeof fallback === 'number' ? String(fallback) : 'the port before it + 1'
+    const value =
+      typeof fallback === 'number'
+        ? String(fallback)
+        : `the port of ${portSettings.find(({ key }) => key === fallback.after)?.title} + 1`
     return `  ${variable.padEnd(38)}${title} (${value})`
   })
   return `Usage:
@@ -92,7 +95,7 @@ Everything listens on 127.0.0.1 only. Ports, each with its variable (and default
 ${ports.join('\n')}
 
 Others:
-  MILLRACE_DIR                          the data folder, absolute (.millrace in the project)
+  MILLRACE_DIR                          the data folder (.millrace in the project)
   MILLRACE_LOG_LEVEL                    fatal, error, warn, info (default), debug, trace
 
 Data, logs and secrets are in .millrace/; logs of each server and service in .millrace/logs/.

@@ -1,4 +1,4 @@
-import { isAbsolute, join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { LauncherError } from './errors.ts'
 
 /** The ports of a stack, all on the loopback address. */
@@ -81,8 +81,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const problems: string[] = []
   const ports = readPorts(environment, problems)
   const cache = join(root, '.millrace')
-  const instance = environment.MILLRACE_DIR || cache
-  if (!isAbsolute(instance)) problems.push(`MILLRACE_DIR must be an absolute folder, not "${instance}"`)
+  const instance = resolve(root, environment.MILLRACE_DIR || cache)
   const logLevel = environment.MILLRACE_LOG_LEVEL || 'info'
   if (!logLevels.includes(logLevel))
     problems.push(`MILLRACE_LOG_LEVEL must be one of ${logLevels.join(', ')}, not "${logLevel}"`)

@@ -23,10 +23,28 @@ export const limits = {
   /** Downloads: 430 MB in all. */
   downloadDeadlineMs: 30 * 60_000,
   progressMs: 3_000,
+  /** V8's heap of one service; it would otherwise take a quarter of the machine before it collects. */
+  serviceHeapMb: 512,
   logLinesShown: 15,
   logTailBytes: 64 * 1024,
   /** A log past this size is moved to `.log.1`, so that a launcher left running does not fill the disk. */
   logBytesMax: 64 * 1024 * 1024,
   logCheckMs: 30_000,
   parentPollMs: 1_000,
+  /** The demonstration posts what is due this often, in requests of at most so many events. */
+  demo: {
+    tickMs: 500,
+    eventsPerRequest: 500,
+    attemptsMax: 10,
+    retryDelayMs: 500,
+    retryDelayMaxMs: 10_000,
+    requestTimeoutMs: 15_000,
+    reportMs: 30_000,
+  },
+  /** \`npm test\` in all is to take less than ten minutes on two cores. */
+  checkDeadlineMs: 20 * 60_000,
+  /** Servers, packages and a day of data. */
+  diskBytesMin: 3 * 1024 ** 3,
+  /** The whole stack, idle, with room to work. */
+  memoryBytesMin: 3 * 1024 ** 3,
 } as const

@@ -2,11 +2,13 @@ import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseCommand, usage } from './command-line.ts'
 import { type LauncherConfig, readConfig } from './config.ts'
+import { doctor } from './doctor.ts'
 import { LauncherError } from './errors.ts'
 import { layFolders } from './folders.ts'
 import { isAlive } from './leftovers.ts'
 import { limits } from './limits.ts'
 import { baseEnvironment } from './process.ts'
+import { runTests } from './test-run.ts'
 import { type LauncherContext, up } from './up.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '')
@@ -40,10 +42,13 @@ async function main(): Promise<number> {
     config,
     folders: layFolders({ root, cache: config.cache, instance: config.instance }),
     environment: baseEnvironment(process.env),
+    inherited: process.env,
     report,
     signal: stop.signal,
   }
-  if (command.name === 'up') await up(context, command)
+  if (command.name === 'doctor') return await doctor(context)
+  if (command.name === 'test') return await runTests(context, command.filters)
+  await up(context, command)
   return 0
 }
 

@@ -16,7 +16,7 @@ export type Coordinate = string
 /** What the downloads need: Maven's command and a Java for it. */
 export interface Maven {
   readonly java: Java
-  readonly environment: Readonly<Record<string, string>>
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly report: (line: string) => void
   readonly signal: AbortSignal
 }
@@ -145,7 +145,7 @@ async function runMaven(
   maven.report(`Fetched ${name} in ${seconds()}`)
 }
 
-function mavenEnvironment(maven: Maven): Record<string, string> {
+function mavenEnvironment(maven: Maven): NodeJS.ProcessEnv {
   return { ...maven.environment, JAVA_HOME: maven.java.home }
 }
 

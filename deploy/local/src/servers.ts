@@ -24,7 +24,7 @@ export interface Programs {
 /** Fetches what is missing, one after another, with progress. Quick when everything is there. */
 export async function obtainPrograms(options: {
   folders: Folders
-  environment: Readonly<Record<string, string>>
+  environment: Readonly<Record<string, string | undefined>>
   report: (line: string) => void
   signal: AbortSignal
 }): Promise<Programs> {

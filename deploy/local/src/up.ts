@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import type { Command } from './command-line.ts'
 import type { LauncherConfig } from './config.ts'
+import { playDemo } from './demo.ts'
 import { exportLines, serviceEnvironment } from './environment.ts'
 import type { LauncherError } from './errors.ts'
 import { createFolders, type Folders } from './folders.ts'
@@ -9,14 +10,18 @@ import { takeLock } from './lock.ts'
 import { requireFreePorts } from './ports.ts'
 import { loadSecrets } from './secrets.ts'
 import { obtainPrograms, startServers, wantedPorts } from './servers.ts'
+import { prepareServers, startServices } from './services.ts'
 import { createStack } from './stack.ts'
+import { developmentAccounts, gatewayUrl, welcomeText } from './welcome.ts'
 
 /** What every command works with. `signal` is aborted when the launcher has to stop. */
 export interface LauncherContext {
   readonly config: LauncherConfig
   readonly folders: Folders
-  /** What programs of others may see of our environment. */
+  /** What servers and services see of our environment. */
   readonly environment: Readonly<Record<string, string>>
+  /** All of our environment: for Maven, pip and the test tools, whose own variables (proxies, JAVA_HOME) we do not know. */
+  readonly inherited: Readonly<Record<string, string | undefined>>
   readonly report: (line: string) => void
   readonly signal: AbortSignal
 }
@@ -37,7 +42,7 @@ export async function bringUp(
   context: LauncherContext,
   options: { fresh: boolean; serversOnly: boolean },
 ): Promise<RunningStack> {
-  const { config, folders, environment, report, signal } = context
+  const { config, folders, environment, inherited, report, signal } = context
   createFolders(folders)
   const lock = takeLock(folders.lockFile)
   const stack = createStack({ folders, report, signal })
@@ -53,9 +58,14 @@ export async function bringUp(
     await requireFreePorts(wantedPorts(config, options.serversOnly))
     const secrets = loadSecrets(folders.secretsFile)
     const variables = serviceEnvironment({ ports: config.ports, secrets, folders, logLevel: config.logLevel })
-    const programs = await obtainPrograms({ folders, environment, report, signal })
+    const programs = await obtainPrograms({ folders, environment: inherited, report, signal })
     report('Starting')
     await startServers(stack, { programs, config, folders, secrets, environment })
+    if (!options.serversOnly) {
+      const services = { folders, ports: config.ports, environment: { ...environment, ...variables } }
+      await prepareServers(services, report, signal)
+      await startServices(stack, services)
+    }
     writeFileSync(folders.envFile, `${JSON.stringify(variables, null, 2)}\n`, { mode: 0o600 })
     return { variables, failed: stack.failed, stop }
   } catch (error) {
@@ -67,16 +77,35 @@ export async function bringUp(
 /** The command `up`: a stack until the launcher is told to stop. */
 export async function up(context: LauncherContext, command: Extract<Command, { name: 'up' }>): Promise<void> {
   const stack = await bringUp(context, command)
+  const play = new AbortController()
+  let demo: Promise<void> | undefined
   try {
-    context.report('')
-    context.report(exportLines(stack.variables))
-    context.report(`\nThe same is in ${context.folders.envFile}. Stop with Ctrl-C.`)
+    context.report(
+      command.serversOnly ? serversText(stack, context.folders) : welcomeText(context.config.ports, context.folders),
+    )
+    if (command.demo !== undefined) {
+      demo = playDemo({
+        url: gatewayUrl(context.config.ports),
+        account: developmentAccounts.producer,
+        options: command.demo,
+        report: context.report,
+        signal: AbortSignal.any([context.signal, play.signal]),
+      }).catch((error: unknown) =>
+        context.report(`The demonstration ended: ${error instanceof Error ? error.message : error}`),
+      )
+    }
     const failure = await Promise.race([stack.failed, aborted(context.signal)])
     if (failure !== undefined) throw failure
   } finally {
+    play.abort()
+    await demo
     context.report('Stopping')
     await stack.stop()
   }
+}
+
+function serversText(stack: RunningStack, folders: Folders): string {
+  return `\n${exportLines(stack.variables)}\n\nThe same is in ${folders.envFile}. Stop with Ctrl-C.`
 }
 
 /** Resolves when the signal is aborted. */

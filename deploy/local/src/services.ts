@@ -1,0 +1,139 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Component } from './component.ts'
+import type { Ports } from './config.ts'
+import type { Folders } from './folders.ts'
+import { limits } from './limits.ts'
+import { answersOk } from './probe.ts'
+import { type ProcessSpec, runCommand } from './process.ts'
+import { ranks } from './servers.ts'
+import type { Stack } from './stack.ts'
+
+/** What our services need beside the servers. */
+export interface ServiceOptions {
+  readonly folders: Folders
+  readonly ports: Ports
+  /** The variables of `serviceEnvironment`, on top of what any program needs. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** Creates topics and tables, registers schemas, seeds the accounts: each step may be repeated at every start. */
+export async function prepareServers(
+  options: ServiceOptions,
+  report: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const run = async (name: string, title: string, script: string, args: readonly string[] = []) => {
+    const started = performance.now()
+    const spec = nodeProcess(options, name, script, { args })
+    await runCommand(spec, options.folders, { deadlineMs: limits.commandDeadlineMs, signal, code: 'COMMAND_FAILED' })
+    report(
+      `  ${name.padEnd(16)} done in ${((performance.now() - started) / 1_000).toFixed(1).padStart(5)} s   ${title}`,
+    )
+  }
+  await Promise.all([
+    run('provision', 'topics and schemas', 'services/cli/src/main.ts', ['provision']),
+    run('migrate-mysql', 'tables in MariaDB', 'storage/src/mysql/migrate-main.ts').then(() =>
+      run('seed', 'development accounts', 'services/gateway/src/seed.ts'),
+    ),
+    run('migrate-events', 'tables in ClickHouse', 'storage/src/clickhouse/migrate-main.ts'),
+    isPageBuilt(options.folders)
+      ? undefined
+      : run('page', 'built for the browser', 'node_modules/vite/bin/vite.js', pageBuild),
+  ])
+}
+
+const page = 'services/console'
+const pageBuild = ['build', page, '--logLevel', 'warn']
+
+/** Whether the page's files are there and newer than everything they are made of. */
+export function isPageBuilt({ root }: Pick<Folders, 'root'>): boolean {
+  const built = join(root, page, 'dist', 'index.html')
+  if (!existsSync(built)) return false
+  const builtMs = statSync(built).mtimeMs
+  const sources = ['index.html', 'package.json', 'vite.config.ts', 'src', 'public'].map((name) =>
+    join(root, page, name),
+  )
+  return sources.filter(existsSync).every((source) => newestMs(source) <= builtMs)
+}
+
+function newestMs(path: string): number {
+  const { mtimeMs } = statSync(path)
+  if (!statSync(path).isDirectory()) return mtimeMs
+  return readdirSync(path).reduce((newest, name) => Math.max(newest, newestMs(join(path, name))), mtimeMs)
+}
+
+/** Starts the processor and the sinks, then the gateway: the door opens last, and closes first. */
+export async function startServices(stack: Stack, options: ServiceOptions): Promise<void> {
+  const { ports, folders } = options
+  const state = join(folders.state, 'processor')
+  const workers = [
+    worker(options, {
+      name: 'processor',
+      title: 'events to statistics',
+      port: ports.processorHealth,
+      variables: { MILLRACE_STATE_DIR: state },
+    }),
+    worker(options, {
+      name: 'sink-clickhouse',
+      title: 'events and statistics to ClickHouse',
+      port: ports.sinkClickhouseHealth,
+    }),
+    worker(options, { name: 'sink-mysql', title: 'leads and API logs to MariaDB', port: ports.sinkMysqlHealth }),
+  ]
+  const outcomes = await Promise.allSettled(workers.map((component) => stack.start(component, ranks.worker)))
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failure !== undefined) throw failure.reason
+  await stack.start(gateway(options), ranks.gateway)
+}
+
+function gateway(options: ServiceOptions): Component {
+  const address = `http://127.0.0.1:${options.ports.gateway}`
+  return {
+    name: 'gateway',
+    title: 'HTTP API and page',
+    address,
+    readyDeadlineMs: limits.readyDeadlineMs.service,
+    prepare: async () => undefined,
+    isReady: (signal) => answersOk(`${address}/readyz`, signal),
+    spec: nodeProcess(options, 'gateway', 'services/gateway/src/main.ts', {}),
+  }
+}
+
+function worker(
+  options: ServiceOptions,
+  {
+    name,
+    title,
+    port,
+    variables = {},
+  }: { name: string; title: string; port: number; variables?: Readonly<Record<string, string>> },
+): Component {
+  const address = `http://127.0.0.1:${port}`
+  const health = { MILLRACE_HEALTH_HOST: '127.0.0.1', MILLRACE_HEALTH_PORT: String(port) }
+  return {
+    name,
+    title,
+    address,
+    readyDeadlineMs: limits.readyDeadlineMs.service,
+    prepare: async () => undefined,
+    isReady: (signal) => answersOk(`${address}/readyz`, signal),
+    spec: nodeProcess(options, name, `services/${name}/src/main.ts`, { variables: { ...health, ...variables } }),
+  }
+}
+
+function nodeProcess(
+  options: ServiceOptions,
+  name: string,
+  script: string,
+  { args = [], variables = {} }: { args?: readonly string[]; variables?: Readonly<Record<string, string>> },
+): ProcessSpec {
+  return {
+    name,
+    kind: 'service',
+    command: process.execPath,
+    args: [`--max-old-space-size=${limits.serviceHeapMb}`, join(options.folders.root, script), ...args],
+    env: { ...options.environment, ...variables },
+    cwd: options.folders.root,
+  }
+}

@@ -1,0 +1,172 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { portSettings, portsFrom } from './config.ts'
+import { LauncherError } from './errors.ts'
+import { type Folders, layFolders } from './folders.ts'
+import { limits } from './limits.ts'
+import { freePorts } from './ports.ts'
+import { guardScript } from './process.ts'
+import { bringUp, type LauncherContext } from './up.ts'
+
+/** How many things passed and failed. */
+export interface Score {
+  readonly passed: number
+  readonly failed: number
+}
+
+/**
+ * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data, and the
+ * integration tests against it. Goes on after a failure; always stops the stack. With filters, only the tests whose
+ * files match are run. Answers the exit code; the last line is `N passed, N failed`.
+ */
+export async function runTests(context: LauncherContext, filters: readonly string[]): Promise<number> {
+  const started = performance.now()
+  const folders = layFolders({
+    root: context.folders.root,
+    cache: context.config.cache,
+    instance: join(context.config.instance, 'test'),
+  })
+  const reports = join(folders.instance, 'reports')
+  rmSync(reports, { recursive: true, force: true })
+  mkdirSync(reports, { recursive: true })
+  const run = { context, folders, reports }
+  const scores: Score[] = []
+  if (filters.length === 0) {
+    scores.push(await check(run, 'types', 'tsc', ['--noEmit']))
+    scores.push(await check(run, 'types of the page', 'tsc', ['--noEmit', '-p', 'services/console']))
+    scores.push(await check(run, 'format and lint', 'biome', ['check', '.']))
+    scores.push(await check(run, 'floating promises', 'oxlint', ['--type-aware']))
+  }
+  scores.push(await vitest(run, 'unit', filters, {}))
+  scores.push(await integration(run, filters))
+  const score = sum(scores)
+  const interrupted = context.signal.aborted
+  context.report(
+    `\n${interrupted ? 'Interrupted' : 'Done'} after ${Math.round((performance.now() - started) / 1_000)} s`,
+  )
+  context.report(`${score.passed} passed, ${score.failed} failed`)
+  return score.failed > 0 || interrupted ? 1 : 0
+}
+
+interface TestRun {
+  readonly context: LauncherContext
+  readonly folders: Folders
+  readonly reports: string
+}
+
+async function integration(run: TestRun, filters: readonly string[]): Promise<Score> {
+  const { context, folders } = run
+  if (context.signal.aborted) return { passed: 0, failed: 0 }
+  const free = await freePorts(portSettings.length)
+  const ports = portsFrom((key) => free[portSettings.findIndex((setting) => setting.key === key)] ?? 0)
+  context.report(`\n── a stack for the integration tests, in ${folders.instance}`)
+  const own = {
+    ...context,
+    folders,
+    config: { ...context.config, ports, instance: folders.instance, logLevel: 'warn' },
+  }
+  try {
+    const stack = await bringUp(own, { fresh: true, serversOnly: false })
+    try {
+      return await vitest(run, 'integration', filters, stack.variables)
+    } finally {
+      await stack.stop()
+    }
+  } catch (error) {
+    if (!(error instanceof LauncherError)) throw error
+    context.report(error.message)
+    return { passed: 0, failed: 1 }
+  }
+}
+
+/** One tool that is green or not. */
+async function check(run: TestRun, title: string, tool: string, args: readonly string[]): Promise<Score> {
+  if (run.context.signal.aborted) return { passed: 0, failed: 0 }
+  run.context.report(`\n── ${title}: ${tool} ${args.join(' ')}`)
+  const code = await stream(run, tool, args, {})
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+}
+
+async function vitest(
+  run: TestRun,
+  project: string,
+  filters: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<Score> {
+  if (run.context.signal.aborted) return { passed: 0, failed: 0 }
+  const report = join(run.reports, `${project}.json`)
+  const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  run.context.report(`\n── ${project} tests: vitest run --project ${project} ${filters.join(' ')}`)
+  const code = await stream(
+    run,
+    'vitest',
+    [...args, ...(filters.length > 0 ? ['--passWithNoTests', ...filters] : [])],
+    variables,
+  )
+  const score = existsSync(report) ? scoreOf(JSON.parse(readFileSync(report, 'utf8'))) : { passed: 0, failed: 0 }
+  // Errors outside of any test, or a vitest that died: its exit code knows.
+  return code !== 0 && score.failed === 0 ? { ...score, failed: 1 } : score
+}
+
+/** What counts in the JSON report of vitest. */
+export interface VitestReport {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly testResults: readonly {
+    readonly status: string
+    readonly assertionResults: readonly { readonly status: string }[]
+  }[]
+}
+
+/** Tests that passed and failed; a file that failed outside of its tests, for instance at its imports, counts as one failure. */
+export function scoreOf(report: VitestReport): Score {
+  const broken = report.testResults.filter(
+    ({ status, assertionResults }) =>
+      status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
+  )
+  return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length }
+}
+
+/** Adds scores up. */
+export function sum(scores: readonly Score[]): Score {
+  return scores.reduce((all, { passed, failed }) => ({ passed: all.passed + passed, failed: all.failed + failed }), {
+    passed: 0,
+    failed: 0,
+  })
+}
+
+/** Runs a tool of node_modules with its output on ours; answers its exit code. It ends when we do. */
+async function stream(
+  { context, folders }: TestRun,
+  tool: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<number> {
+  const pidFile = join(folders.instance, `${tool}.pid`)
+  const command = join(folders.root, 'node_modules', '.bin', tool)
+  const child = spawn('/bin/sh', [guardScript, pidFile, '0', '5', command, ...args], {
+    cwd: folders.root,
+    env: { ...context.inherited, ...variables },
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    detached: true,
+  })
+  const ended = new Promise<number>((resolve) => {
+    child.once('error', () => resolve(127))
+    child.once('exit', (code) => resolve(code ?? 1))
+  })
+  const cancel = new AbortController()
+  const late = delay(limits.checkDeadlineMs, 'late', {
+    signal: AbortSignal.any([cancel.signal, context.signal]),
+  }).catch(() => 'aborted')
+  const first = await Promise.race([ended, late])
+  cancel.abort()
+  if (typeof first === 'number') return first
+  if (first === 'late') context.report(`${tool} did not finish within ${limits.checkDeadlineMs / 60_000} minutes`)
+  child.kill('SIGTERM')
+  await Promise.race([ended, delay(limits.stopDeadlineMs.service)])
+  // Browsers and services that a test started belong to the group.
+  if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
+  return 1
+}
