@@ -10,6 +10,8 @@ export const exitCodeConfig = 78
  */
 export function runMain(main: () => Promise<void>): void {
   main().catch((error: unknown) => {
+    // Asked to stop while still starting: whoever installed the shutdown closes and exits.
+    if (error instanceof KitError && error.code === 'ABORTED') return
     if (error instanceof KitError && error.code === 'INVALID_CONFIG') {
       process.stderr.write(`The configuration is wrong:\n${error.problems.map((p) => `  ${p}\n`).join('')}`)
       process.exit(exitCodeConfig)

@@ -108,6 +108,14 @@ describe('reframe', () => {
     expect((await read(containers.get(7))).length).toBe(2)
   })
 
+  it('knows the times of a schema whose registry client leaves logical types out', async () => {
+    const plain = JSON.stringify(avsc.Type.forSchema(JSON.parse(schemaText('event'))))
+    expect(plain).not.toContain('logicalType')
+    const schemas = await schemasFor({ 7: plain })
+    const { poison } = reframe(batchOf([codec.encode(eventOf({ timestamp: -5 }))]), schemas, { skipTombstones: false })
+    expect(poison).toMatchObject([{ poison: { code: 'OUT_OF_RANGE' } }])
+  })
+
   it('leaves tombstones out where the topic has them', async () => {
     const schemas = await schemasFor({ 7: schemaText('event') })
     const { containers, poison } = reframe(batchOf([null, codec.encode(eventOf())]), schemas, { skipTombstones: true })

@@ -22,17 +22,33 @@ import { createWriterSchemas } from './writer-schemas.ts'
 
 /** One topic on its way into one table. */
 export interface SinkRoute {
-  readonly topic: TopicName
+  readonly topic: string
+  /** The topic of the catalogue under which the records' schema is registered. */
+  readonly subject: TopicName
   readonly schema: SchemaName
   readonly table: string
-  readonly deadLetterTopic: TopicName
+  readonly deadLetterTopic: string
   readonly skipTombstones: boolean
 }
 
 /** Every route of this service. Each is a consumer group of its own: one that is slow does not hold up the other. */
 export const routes: readonly SinkRoute[] = [
-  { topic: 'events', schema: 'event', table: 'events', deadLetterTopic: 'events.dlq', skipTombstones: false },
-  { topic: 'stats', schema: 'event-stats', table: 'stats', deadLetterTopic: 'stats.dlq', skipTombstones: true },
+  {
+    topic: 'events',
+    subject: 'events',
+    schema: 'event',
+    table: 'events',
+    deadLetterTopic: 'events.dlq',
+    skipTombstones: false,
+  },
+  {
+    topic: 'stats',
+    subject: 'stats',
+    schema: 'event-stats',
+    table: 'stats',
+    deadLetterTopic: 'stats.dlq',
+    skipTombstones: true,
+  },
 ]
 
 /** What the routes share. */
@@ -82,7 +98,7 @@ async function makeRunner(
   const { logger, clock, clickHouse, producer } = parts
   const { topic, table, deadLetterTopic, skipTombstones } = route
   const metrics = parts.metricsOf(topic)
-  const codec = await parts.schemas.codecFor(topic, route.schema)
+  const codec = await parts.schemas.codecFor(route.subject, route.schema)
   const sink = createClickHouseSink({
     table,
     clickHouse,

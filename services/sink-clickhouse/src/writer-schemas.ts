@@ -1,4 +1,4 @@
-import { type RecordCodec, type Registry, SchemaError } from '@millrace/schemas'
+import { type AvroField, avroSchema, type RecordCodec, type Registry, SchemaError } from '@millrace/schemas'
 import { withPlace } from './avro-container.ts'
 import { type AvroWalk, compileWalk } from './avro-walk.ts'
 import type { Poison } from './errors.ts'
@@ -46,9 +46,8 @@ export function createWriterSchemas(options: {
     try {
       const text = await registry.schemaById(schemaId)
       codec.learn(schemaId, text)
-      const schema: unknown = JSON.parse(text)
-      if (typeof schema !== 'object' || schema === null) throw new Error('the schema is not a record')
-      return { schemaId, containerSchema: withPlace({ ...schema }), walk: compileWalk(schema) }
+      const schema = withLogicalTypes(JSON.parse(text), avroSchema(codec.schemaName).fields)
+      return { schemaId, containerSchema: withPlace(schema), walk: compileWalk(schema) }
     } catch (error) {
       if (error instanceof SchemaError && error.retryable) throw error
       if (error instanceof SchemaError && error.code === 'NOT_REGISTERED') {
@@ -61,4 +60,25 @@ export function createWriterSchemas(options: {
       }
     }
   }
+}
+
+/**
+ * A writer's schema with the logical types of the fields that we read: a registry's client may leave them out, since they change nothing about the bytes; here
+ * they tell which longs are times.
+ */
+function withLogicalTypes(writer: unknown, readerFields: readonly AvroField[]): Readonly<Record<string, unknown>> {
+  if (typeof writer !== 'object' || writer === null || !('fields' in writer) || !Array.isArray(writer.fields)) {
+    throw new Error('the schema is not a record')
+  }
+  const fields: readonly unknown[] = writer.fields
+  return { ...writer, fields: fields.map((field) => withLogicalType(field, readerFields)) }
+}
+
+function withLogicalType(field: unknown, readerFields: readonly AvroField[]): unknown {
+  if (typeof field !== 'object' || field === null || !('name' in field) || !('type' in field)) return field
+  if (field.type !== 'long') return field
+  const type = readerFields.find(({ name }) => name === field.name)?.type
+  return typeof type === 'object' && type !== null && 'type' in type && type.type === 'long'
+    ? { ...field, type }
+    : field
 }

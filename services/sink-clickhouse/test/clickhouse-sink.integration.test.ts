@@ -1,0 +1,363 @@
+import { createLogger, createMetrics } from '@millrace/kit'
+import { avroSchema, type Event, type EventStats, openRegistry, type RecordCodec } from '@millrace/schemas'
+import {
+  type AvroInsert,
+  createStatsRepository,
+  migrateClickHouse,
+  openClickHouse,
+  StorageError,
+} from '@millrace/storage/clickhouse'
+import { connectKafka } from '@millrace/streams/kafka'
+import { type OutgoingRecord, type SinkRunner, systemClock } from '@millrace/streams/sink'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { AvroContainer, withPlace } from '../src/avro-container.ts'
+import { createSinks, type SinkRoute } from '../src/sinks.ts'
+import { brokersOfTests, clickHouseOptionsOfTests, eventually, required, uniqueName } from './servers.ts'
+
+const clickHouse = openClickHouse(clickHouseOptionsOfTests())
+const broker = connectKafka({ brokers: brokersOfTests(), clientId: 'sink-clickhouse-test' })
+const registry = openRegistry(required('MILLRACE_REGISTRY_URL'))
+const producer = await broker.openProducer({ clientId: 'sink-clickhouse-test' })
+const admin = await broker.openAdmin()
+/** As `events`, but an engine that never merges duplicates away: a row that is there twice stays visible. */
+const table = uniqueName('events').replace('-', '_')
+let events: RecordCodec<Event>
+let stats: RecordCodec<EventStats>
+
+beforeAll(async () => {
+  await migrateClickHouse(clickHouseOptionsOfTests())
+  await clickHouse.command(
+    'making a table',
+    `CREATE TABLE ${table} AS events ENGINE = MergeTree PARTITION BY toYYYYMM(timestamp) ORDER BY (event_type, user_id)
+     SETTINGS non_replicated_deduplication_window = 1000`,
+  )
+  await registry.registerAll()
+  events = await registry.codecFor('events', 'event')
+  stats = await registry.codecFor('stats', 'event-stats')
+})
+
+const running: SinkRunner[] = []
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((runner) => runner.close(1_000)))
+})
+afterAll(async () => {
+  await clickHouse.command('dropping a table', `DROP TABLE ${table}`)
+  await Promise.all([producer.close(), admin.close(), clickHouse.close()])
+})
+
+/** A topic of its own with a dead-letter topic, and a user whose events are this test's. */
+async function newRoute(partitions: number, changes: Partial<SinkRoute> = {}): Promise<SinkRoute> {
+  const topic = uniqueName('events')
+  const topics = [
+    { name: topic, partitions, replicationFactor: 1, config: {} },
+    { name: `${topic}.dlq`, partitions: 1, replicationFactor: 1, config: {} },
+  ]
+  await admin.createTopics(topics)
+  return {
+    topic,
+    subject: 'events',
+    schema: 'event',
+    table,
+    deadLetterTopic: `${topic}.dlq`,
+    skipTombstones: false,
+    ...changes,
+  }
+}
+
+async function startSink(
+  route: SinkRoute,
+  options: { insert?: (insert: AvroInsert) => Promise<void>; batchRowsMax?: number; batchAgeMaxMs?: number } = {},
+) {
+  const metrics = createMetrics({ service: 'test', processMetrics: false })
+  const startRoute = createSinks({
+    broker,
+    producer,
+    schemas: registry,
+    clickHouse: { insertAvro: options.insert ?? clickHouse.insertAvro },
+    metrics,
+    logger: createLogger({ service: 'test', level: 'silent' }),
+    clock: systemClock,
+    runners: new Map(),
+    groupPrefix: 'test',
+    batchRowsMax: options.batchRowsMax ?? 50_000,
+    batchAgeMaxMs: options.batchAgeMaxMs ?? 100,
+  })
+  const runner = await startRoute(route)
+  running.push(runner)
+  return { runner, metrics }
+}
+
+function eventOf(userId: string, index: number): Event {
+  return {
+    event_id: `e-${index}`,
+    user_id: userId,
+    event_type: index % 3 === 0 ? 'click' : 'view',
+    timestamp: Date.UTC(2026, 10, 20) + index * 60_000 * 60,
+    value: index % 5 === 0 ? null : index / 8,
+    metadata: `{"n":${index},"text":"ü"}`,
+    received_at: Date.UTC(2026, 10, 21) + index,
+    source: 'test',
+  }
+}
+
+function recordOf(route: SinkRoute, partition: number, value: Buffer | null): OutgoingRecord {
+  return { topic: route.topic, partition, key: Buffer.from('k'), value, timestamp: Date.now() }
+}
+
+/** Produces `count` events per partition, numbered from `from`. */
+async function produce(
+  route: SinkRoute,
+  userId: string,
+  { partitions, count, from = 0 }: { partitions: number; count: number; from?: number },
+) {
+  const records: OutgoingRecord[] = []
+  for (let partition = 0; partition < partitions; partition++) {
+    for (let i = 0; i < count; i++) {
+      records.push(recordOf(route, partition, events.encode(eventOf(userId, from + i * partitions + partition))))
+    }
+  }
+  await producer.send(records)
+}
+
+/** What ClickHouse holds of a user: rows, distinct places, and sums that a wrong row would change. */
+async function held(userId: string) {
+  const [row] = await clickHouse.query('counting', {
+    sql: `SELECT count() AS rows, uniqExact(_partition, _offset) AS places, uniqExact(event_id) AS ids,
+            sum(value) AS total, sum(length(metadata)) AS metadata_bytes, min(toUnixTimestamp64Milli(timestamp)) AS first
+          FROM ${table} WHERE user_id = {user:String}`,
+    params: { user: userId },
+  })
+  return {
+    rows: Number(row?.rows),
+    places: Number(row?.places),
+    ids: Number(row?.ids),
+    total: Number(row?.total),
+    metadataBytes: Number(row?.metadata_bytes),
+    first: Number(row?.first),
+  }
+}
+
+function expectedOf(userId: string, count: number) {
+  const all = Array.from({ length: count }, (_, index) => eventOf(userId, index))
+  return {
+    rows: count,
+    places: count,
+    ids: count,
+    total: all.reduce((sum, { value }) => sum + (value ?? 0), 0),
+    metadataBytes: all.reduce((sum, { metadata }) => sum + Buffer.byteLength(metadata), 0),
+    first: all[0]?.timestamp,
+  }
+}
+
+async function untilRows(userId: string, rows: number): Promise<void> {
+  await eventually(`${rows} rows of ${userId}`, async () => ((await held(userId)).rows >= rows ? true : undefined))
+}
+
+async function untilWritten(runner: SinkRunner, records: number): Promise<void> {
+  await eventually(`${records} records written`, () => {
+    const written = runner.lags().reduce((sum, { writtenOffset }) => sum + writtenOffset, 0)
+    return written >= records ? true : undefined
+  })
+}
+
+async function deadLetters(route: SinkRoute): Promise<number> {
+  return (
+    (await admin.listOffsets([{ topic: route.deadLetterTopic, partition: 0 }], 'latest')).get(
+      `${route.deadLetterTopic}-0`,
+    ) ?? -1
+  )
+}
+
+describe('the sink of events', () => {
+  it('stores every event exactly, with its place, and writes what arrives later', async () => {
+    const route = await newRoute(3)
+    const userId = uniqueName('user')
+    await produce(route, userId, { partitions: 3, count: 1_000 })
+    const { runner, metrics } = await startSink(route, { batchRowsMax: 400 })
+    await untilRows(userId, 3_000)
+    expect(await held(userId)).toEqual(expectedOf(userId, 3_000))
+    await produce(route, userId, { partitions: 3, count: 10, from: 3_000 })
+    await untilRows(userId, 3_030)
+    expect(await held(userId)).toEqual(expectedOf(userId, 3_030))
+    await untilWritten(runner, 3_030)
+    const text = await metrics.metrics()
+    expect(text).toContain(`millrace_sink_rows_total{topic="${route.topic}",service="test"} 3030`)
+    expect(text).toContain(`millrace_sink_lag_records{topic="${route.topic}",partition="0",service="test"} 0`)
+  })
+
+  it('sends poison to the dead-letter topic, and stores the rest around it', async () => {
+    const route = await newRoute(1)
+    const userId = uniqueName('user')
+    const sound = events.encode(eventOf(userId, 0))
+    const values = [
+      sound,
+      Buffer.from('{"event_id":"json"}'),
+      null,
+      sound.subarray(0, -2),
+      events.encode({ ...eventOf(userId, 1), timestamp: -1 }),
+      events.encode(eventOf(userId, 1)),
+    ]
+    await producer.send(values.map((value) => recordOf(route, 0, value)))
+    const { metrics } = await startSink(route)
+    await untilRows(userId, 2)
+    expect(await held(userId)).toEqual(expectedOf(userId, 2))
+    expect(await deadLetters(route)).toBe(4)
+    const text = await metrics.metrics()
+    expect(text).toContain(
+      `millrace_sink_dead_letters_total{topic="${route.topic}",reason="NOT_FRAMED",service="test"} 2`,
+    )
+  })
+
+  it('stores records of several versions of the schema', async () => {
+    const route = await newRoute(1)
+    const userId = uniqueName('user')
+    // The same record under another id: what a topic holds after a schema has changed.
+    const text = await registry.schemaById(events.schemaId)
+    const schemas = { ...registry, schemaById: async () => text }
+    const framed = events.encode(eventOf(userId, 1))
+    const other = Buffer.from(framed)
+    other.writeInt32BE(events.schemaId + 100_000, 1)
+    await producer.send([recordOf(route, 0, events.encode(eventOf(userId, 0))), recordOf(route, 0, other)])
+    const startRoute = createSinks({
+      broker,
+      producer,
+      schemas,
+      clickHouse,
+      metrics: createMetrics({ service: 'test', processMetrics: false }),
+      logger: createLogger({ service: 'test', level: 'silent' }),
+      clock: systemClock,
+      runners: new Map(),
+      groupPrefix: 'test',
+      batchRowsMax: 100,
+      batchAgeMaxMs: 50,
+    })
+    running.push(await startRoute(route))
+    await untilRows(userId, 2)
+    expect(await held(userId)).toEqual(expectedOf(userId, 2))
+  })
+})
+
+describe('a crash', () => {
+  it('between the insert and the commit leaves no row twice: the same range is inserted again with the same token', async () => {
+    const route = await newRoute(2)
+    const userId = uniqueName('user')
+    await produce(route, userId, { partitions: 2, count: 500 })
+    const tokens: string[] = []
+    const first = await startSink(route, {
+      async insert(insert) {
+        await clickHouse.insertAvro(insert)
+        tokens.push(insert.token)
+        throw new Error('killed after the insert')
+      },
+    })
+    expect(await first.runner.failed).toMatchObject({ message: 'killed after the insert' })
+    await first.runner.close(0)
+
+    await produce(route, userId, { partitions: 2, count: 500, from: 1_000 })
+    const repeated: string[] = []
+    const second = await startSink(route, {
+      batchRowsMax: 90,
+      async insert(insert) {
+        repeated.push(insert.token)
+        await clickHouse.insertAvro(insert)
+      },
+    })
+    await untilWritten(second.runner, 2_000)
+    expect(await held(userId)).toEqual(expectedOf(userId, 2_000))
+    for (const token of tokens) expect(repeated).toContain(token)
+  })
+
+  it('before the insert loses nothing', async () => {
+    const route = await newRoute(1)
+    const userId = uniqueName('user')
+    await produce(route, userId, { partitions: 1, count: 300 })
+    const first = await startSink(route, { insert: () => Promise.reject(new Error('killed before the insert')) })
+    await first.runner.failed
+    await first.runner.close(0)
+    const second = await startSink(route)
+    await untilWritten(second.runner, 300)
+    expect(await held(userId)).toEqual(expectedOf(userId, 300))
+  })
+})
+
+describe('ClickHouse away', () => {
+  it('delays, shows as lag, and ends in the same rows', async () => {
+    const route = await newRoute(1)
+    const userId = uniqueName('user')
+    let isAway = true
+    const { runner } = await startSink(route, {
+      async insert(insert) {
+        if (isAway) throw new StorageError('UNAVAILABLE', 'away')
+        await clickHouse.insertAvro(insert)
+      },
+    })
+    await produce(route, userId, { partitions: 1, count: 200 })
+    const lag = await eventually('a lag', async () => {
+      await runner.refreshEnds()
+      return runner.lags().find(({ endOffset, writtenOffset }) => endOffset - writtenOffset === 200)
+    })
+    expect(lag).toMatchObject({ writtenOffset: 0, endOffset: 200 })
+    expect(runner.isReady()).toBe(true)
+    isAway = false
+    await untilWritten(runner, 200)
+    expect(await held(userId)).toEqual(expectedOf(userId, 200))
+  })
+})
+
+describe('an insert', () => {
+  it('with a token that ClickHouse has seen is acknowledged and ignored, over several months', async () => {
+    const userId = uniqueName('user')
+    const container = new AvroContainer(withPlace({ ...avroSchema('event') }), 100)
+    for (let i = 0; i < 100; i++) {
+      const event = { ...eventOf(userId, i), timestamp: Date.UTC(2026, i % 12, 1) }
+      const value = events.encode(event)
+      container.append({ partition: 0, offset: i }, value, 5, value.length)
+    }
+    const insert = { table, body: container.finish(), token: uniqueName('token') }
+    await clickHouse.insertAvro(insert)
+    await clickHouse.insertAvro(insert)
+    expect((await held(userId)).rows).toBe(100)
+    await clickHouse.insertAvro({ ...insert, token: uniqueName('token') })
+    expect(await held(userId)).toMatchObject({ rows: 200, places: 100 })
+  })
+})
+
+describe('the sink of stats', () => {
+  it('keeps the newest state of each window, and skips tombstones', async () => {
+    const route = await newRoute(1, { subject: 'stats', schema: 'event-stats', table: 'stats', skipTombstones: true })
+    const eventType = uniqueName('type')
+    const start = Date.UTC(2026, 10, 20, 8)
+    const statsOf = (count: number, changes: Partial<EventStats>): EventStats => ({
+      event_type: eventType,
+      interval: '1m',
+      window_start: start,
+      window_end: start + 60_000,
+      count,
+      value_count: count,
+      sum: count * 1.5,
+      avg: 1.5,
+      min: 1,
+      max: null,
+      final: false,
+      updated_at: start + 1_000,
+      ...changes,
+    })
+    const values = [
+      stats.encode(statsOf(1, {})),
+      null,
+      stats.encode(statsOf(5, { final: true, updated_at: start + 70_000 })),
+      stats.encode(statsOf(2, { window_start: start + 60_000, window_end: start + 120_000 })),
+      stats.encode(statsOf(3, { window_start: start + 60_000, window_end: start + 120_000 })),
+    ]
+    await producer.send(values.map((value) => recordOf(route, 0, value)))
+    const { runner } = await startSink(route, { batchRowsMax: 2 })
+    await untilWritten(runner, 5)
+    const query = { eventType, interval: '1m', fromMs: start, toMs: start + 120_000, limit: 10 } as const
+    const windows = await createStatsRepository(clickHouse).range(query)
+    expect(windows.map(({ count, final, sum, max }) => ({ count, final, sum, max }))).toEqual([
+      { count: 5, final: true, sum: 7.5, max: null },
+      { count: 3, final: false, sum: 4.5, max: null },
+    ])
+    expect(await deadLetters(route)).toBe(0)
+  })
+})
