@@ -22,6 +22,7 @@ export function serviceEnvironment({ ports, secrets, folders, logLevel }: StackD
     MILLRACE_ENV: 'development',
     MILLRACE_LOG_LEVEL: logLevel,
     MILLRACE_KAFKA_BROKERS: `127.0.0.1:${ports.kafka}`,
+    MILLRACE_TOPIC_REPLICATION: '1',
     MILLRACE_REGISTRY_URL: registryUrl(ports.registry),
     MILLRACE_CLICKHOUSE_URL: `http://127.0.0.1:${ports.clickhouse}`,
     MILLRACE_CLICKHOUSE_USER: clickhouseAccount.user,

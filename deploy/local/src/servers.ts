@@ -1,4 +1,5 @@
 import { clickhouseServer } from './clickhouse.ts'
+import { concurrently } from './concurrently.ts'
 import { type LauncherConfig, portSettings } from './config.ts'
 import type { Folders } from './folders.ts'
 import { obtainJava, systemSearch } from './java.ts'
@@ -48,9 +49,10 @@ export async function startServers(
     folders: Folders
     secrets: Secrets
     environment: Readonly<Record<string, string>>
+    signal: AbortSignal
   },
 ): Promise<void> {
-  const { programs, config, folders, secrets, environment } = options
+  const { programs, config, folders, secrets, environment, signal } = options
   const { ports } = config
   const common = { folders, environment }
   const kafka = kafkaServer({
@@ -70,14 +72,14 @@ export async function startServers(
   })
   const mariadb = mariadbServer({ ...common, server: programs.mariadb, port: ports.mysql, secrets })
   const clickhouse = clickhouseServer({ ...common, port: ports.clickhouse, secrets })
-  const starts = [
-    stack.start(kafka, ranks.server).then(() => stack.start(registry, ranks.registry)),
-    stack.start(mariadb, ranks.server),
-    stack.start(clickhouse, ranks.server),
-  ]
-  const outcomes = await Promise.allSettled(starts)
-  const failure = outcomes.find((outcome) => outcome.status === 'rejected')
-  if (failure !== undefined) throw failure.reason
+  await concurrently(signal, [
+    async (starting) => {
+      await stack.start(kafka, ranks.server, starting)
+      await stack.start(registry, ranks.registry, starting)
+    },
+    (starting) => stack.start(mariadb, ranks.server, starting),
+    (starting) => stack.start(clickhouse, ranks.server, starting),
+  ])
 }
 
 /** The ports that will be listened on, with their variables. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Component } from './component.ts'
+import { concurrently } from './concurrently.ts'
 import type { Ports } from './config.ts'
 import type { Folders } from './folders.ts'
 import { limits } from './limits.ts'
@@ -23,28 +24,60 @@ export async function prepareServers(
   report: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const run = async (name: string, title: string, script: string, args: readonly string[] = []) => {
+  const run = async (starting: AbortSignal, step: Step) => {
     const started = performance.now()
-    const spec = nodeProcess(options, name, script, { args })
-    await runCommand(spec, options.folders, { deadlineMs: limits.commandDeadlineMs, signal, code: 'COMMAND_FAILED' })
-    report(
-      `  ${name.padEnd(16)} done in ${((performance.now() - started) / 1_000).toFixed(1).padStart(5)} s   ${title}`,
-    )
+    const spec = nodeProcess(options, step.name, step.script, { args: step.args ?? [] })
+    await runCommand(spec, options.folders, {
+      deadlineMs: limits.commandDeadlineMs,
+      signal: starting,
+      code: 'COMMAND_FAILED',
+    })
+    const seconds = ((performance.now() - started) / 1_000).toFixed(1)
+    report(`  ${step.name.padEnd(16)} done in ${seconds.padStart(6)} s   ${step.title}`)
   }
-  await Promise.all([
-    run('provision', 'topics and schemas', 'services/cli/src/main.ts', ['provision']),
-    run('migrate-mysql', 'tables in MariaDB', 'storage/src/mysql/migrate-main.ts').then(() =>
-      run('seed', 'development accounts', 'services/gateway/src/seed.ts'),
-    ),
-    run('migrate-events', 'tables in ClickHouse', 'storage/src/clickhouse/migrate-main.ts'),
-    isPageBuilt(options.folders)
-      ? undefined
-      : run('page', 'built for the browser', 'node_modules/vite/bin/vite.js', pageBuild),
+  await concurrently(signal, [
+    (starting) => run(starting, steps.provision),
+    async (starting) => {
+      await run(starting, steps.migrateMysql)
+      await run(starting, steps.seed)
+    },
+    (starting) => run(starting, steps.migrateClickhouse),
+    async (starting) => {
+      if (!isPageBuilt(options.folders)) await run(starting, steps.page)
+    },
   ])
 }
 
+interface Step {
+  readonly name: string
+  readonly title: string
+  readonly script: string
+  readonly args?: readonly string[]
+}
+
+const steps = {
+  provision: {
+    name: 'provision',
+    title: 'topics and schemas',
+    script: 'services/cli/src/main.ts',
+    args: ['provision'],
+  },
+  migrateMysql: { name: 'migrate-mysql', title: 'tables in MariaDB', script: 'storage/src/mysql/migrate-main.ts' },
+  migrateClickhouse: {
+    name: 'migrate-events',
+    title: 'tables in ClickHouse',
+    script: 'storage/src/clickhouse/migrate-main.ts',
+  },
+  seed: { name: 'seed', title: 'development accounts', script: 'services/gateway/src/seed.ts' },
+  page: {
+    name: 'page',
+    title: 'built for the browser',
+    script: 'node_modules/vite/bin/vite.js',
+    args: ['build', 'services/console', '--logLevel', 'warn'],
+  },
+} as const satisfies Readonly<Record<string, Step>>
+
 const page = 'services/console'
-const pageBuild = ['build', page, '--logLevel', 'warn']
 
 /** Whether the page's files are there and newer than everything they are made of. */
 export function isPageBuilt({ root }: Pick<Folders, 'root'>): boolean {
@@ -64,7 +97,7 @@ function newestMs(path: string): number {
 }
 
 /** Starts the processor and the sinks, then the gateway: the door opens last, and closes first. */
-export async function startServices(stack: Stack, options: ServiceOptions): Promise<void> {
+export async function startServices(stack: Stack, options: ServiceOptions, signal: AbortSignal): Promise<void> {
   const { ports, folders } = options
   const state = join(folders.state, 'processor')
   const workers = [
@@ -81,10 +114,11 @@ export async function startServices(stack: Stack, options: ServiceOptions): Prom
     }),
     worker(options, { name: 'sink-mysql', title: 'leads and API logs to MariaDB', port: ports.sinkMysqlHealth }),
   ]
-  const outcomes = await Promise.allSettled(workers.map((component) => stack.start(component, ranks.worker)))
-  const failure = outcomes.find((outcome) => outcome.status === 'rejected')
-  if (failure !== undefined) throw failure.reason
-  await stack.start(gateway(options), ranks.gateway)
+  await concurrently(
+    signal,
+    workers.map((component) => (starting) => stack.start(component, ranks.worker, starting)),
+  )
+  await stack.start(gateway(options), ranks.gateway, signal)
 }
 
 function gateway(options: ServiceOptions): Component {

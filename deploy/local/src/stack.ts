@@ -9,9 +9,10 @@ import { awaitReady, boundLog, describeExit, lastWords, type RunningProcess, sta
 export interface Stack {
   /**
    * Prepares and starts a component and waits until it does its work. `rank` orders the stop: higher ranks stop first.
-   * A component that ends later is started again, within bounds. Throws a LauncherError with the cause.
+   * A component that ends later is started again, within bounds. Throws a LauncherError with the cause, INTERRUPTED
+   * when `starting` is aborted.
    */
-  readonly start: (component: Component, rank: number) => Promise<void>
+  readonly start: (component: Component, rank: number, starting: AbortSignal) => Promise<void>
   /** Resolves when a component could not be kept running; never rejects. */
   readonly failed: Promise<LauncherError>
   /** Stops everything, the highest rank first, one rank at a time. Idempotent. */
@@ -38,17 +39,17 @@ export function createStack({ folders, report, signal }: StackOptions): Stack {
 
   return {
     failed: failed.promise,
-    start: async (component, rank) => {
+    start: async (component, rank, starting) => {
       const { name, title } = component
       const started = performance.now()
       const seconds = () => `${((performance.now() - started) / 1_000).toFixed(1)} s`
       const progress = setInterval(() => report(`  ${name.padEnd(16)} starting, ${seconds()}`), limits.progressMs)
       try {
-        await component.prepare(signal)
-        if (signal.aborted) throw new LauncherError('INTERRUPTED', 'Stopped while starting')
+        await component.prepare(starting)
+        if (starting.aborted) throw new LauncherError('INTERRUPTED', 'Stopped while starting')
         const process = startProcess(component.spec, folders)
         running.set(name, { component, rank, process })
-        await awaitReady(process, { check: component.isReady, deadlineMs: component.readyDeadlineMs, signal })
+        await awaitReady(process, { check: component.isReady, deadlineMs: component.readyDeadlineMs, signal: starting })
         watch(component, rank, process, [])
       } finally {
         clearInterval(progress)

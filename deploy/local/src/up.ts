@@ -60,11 +60,11 @@ export async function bringUp(
     const variables = serviceEnvironment({ ports: config.ports, secrets, folders, logLevel: config.logLevel })
     const programs = await obtainPrograms({ folders, environment: inherited, report, signal })
     report('Starting')
-    await startServers(stack, { programs, config, folders, secrets, environment })
+    await startServers(stack, { programs, config, folders, secrets, environment, signal })
     if (!options.serversOnly) {
       const services = { folders, ports: config.ports, environment: { ...environment, ...variables } }
       await prepareServers(services, report, signal)
-      await startServices(stack, services)
+      await startServices(stack, services, signal)
     }
     writeFileSync(folders.envFile, `${JSON.stringify(variables, null, 2)}\n`, { mode: 0o600 })
     return { variables, failed: stack.failed, stop }
