@@ -81,35 +81,40 @@ export function exposeSinkLag(options: {
   readonly nowMs: () => number
 }): void {
   const { registry, partitions, refresh, nowMs } = options
-  const labelNames = ['topic', 'partition'] as const
-  const registers = [registry]
-  const age = new Gauge({
-    name: 'millrace_sink_lag_seconds',
-    help: 'Age of the oldest record that was read and is not stored; 0 when there is none.',
-    labelNames,
-    registers,
-  })
-  const buffered = new Gauge({
-    name: 'millrace_sink_buffered_bytes',
-    help: 'Bytes of records held in memory.',
-    labelNames,
-    registers,
-  })
-  new Gauge({
-    name: 'millrace_sink_lag_records',
-    help: 'Offsets between what is stored and the end of the log.',
-    labelNames,
-    registers,
-    async collect() {
-      await refresh()
-      for (const gauge of [this, age, buffered]) gauge.reset()
-      for (const partition of partitions()) {
-        const labels = { topic: partition.topic, partition: partition.partition }
-        this.set(labels, Math.max(0, partition.endOffset - partition.writtenOffset))
-        const { oldestPendingMs } = partition
-        age.set(labels, oldestPendingMs === undefined ? 0 : Math.max(0, nowMs() - oldestPendingMs) / 1_000)
-        buffered.set(labels, partition.bufferedBytes)
-      }
+  const expose = (
+    gauge: { readonly name: string; readonly help: string; readonly prepare?: () => Promise<void> },
+    figureOf: (partition: StoredPartition) => number,
+  ) => {
+    new Gauge({
+      name: gauge.name,
+      help: gauge.help,
+      labelNames: ['topic', 'partition'],
+      registers: [registry],
+      async collect() {
+        await gauge.prepare?.()
+        // Partitions that were given up must not stay on show.
+        this.reset()
+        for (const of of partitions()) this.set({ topic: of.topic, partition: of.partition }, figureOf(of))
+      },
+    })
+  }
+  expose(
+    {
+      name: 'millrace_sink_lag_records',
+      help: 'Offsets between what is stored and the end of the log.',
+      prepare: refresh,
     },
-  })
+    ({ endOffset, writtenOffset }) => Math.max(0, endOffset - writtenOffset),
+  )
+  expose(
+    {
+      name: 'millrace_sink_lag_seconds',
+      help: 'Age of the oldest record that was read and is not stored; 0 when there is none.',
+    },
+    ({ oldestPendingMs }) => (oldestPendingMs === undefined ? 0 : Math.max(0, nowMs() - oldestPendingMs) / 1_000),
+  )
+  expose(
+    { name: 'millrace_sink_buffered_bytes', help: 'Bytes of records held in memory.' },
+    ({ bufferedBytes }) => bufferedBytes,
+  )
 }

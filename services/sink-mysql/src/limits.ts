@@ -1,0 +1,29 @@
+/** Leads of one transaction: some 20 ms, and locks held no longer. */
+export const leadBatchRowsMax = 2_000
+export const leadBatchBytesMax = 4 * 1024 * 1024
+/** A synchronous lead waits for this: a batch is written as soon as the one before is, and so grows with the load alone. */
+export const leadBatchAgeMaxMs = 0
+
+/** Log records of one transaction; nobody waits for them. */
+export const apiLogBatchRowsMax = 5_000
+export const apiLogBatchBytesMax = 4 * 1024 * 1024
+export const apiLogBatchAgeMaxMs = 1_000
+
+/** Batches of one topic in memory. */
+export const bufferBytesMax = 32 * 1024 * 1024
+/** Transactions at the same time, per topic. */
+export const writesMax = 4
+/** A connection per transaction, and two for offsets and probes. */
+export const connectionsMax = 2 * writesMax + 2
+
+/** Repetitions while MySQL is away. */
+export const retryBaseMs = 100
+export const retryMaxMs = 5_000
+
+/** How long an id that the registry does not know is not asked for again. */
+export const unknownSchemaTtlMs = 60_000
+/** Unknown ids that are remembered. */
+export const unknownSchemasMax = 1_000
+
+/** Writing out what is held, when the service stops. */
+export const closeFlushMs = 5_000
