@@ -1,10 +1,9 @@
-import { type ProducedBatch, partitionKey } from '../core/broker.ts'
+import { type ProducedBatch, partitionKey, type TopicPartition } from '../core/broker.ts'
 import type { Compression } from '../core/compression.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import { soloBatchBytes } from '../core/record-batch.ts'
 import { batchCodec } from './batch-codec.ts'
-import type { Cluster } from './cluster.ts'
 import { kafkaLimits } from './limits.ts'
 import {
   type BatchSeal,
@@ -14,14 +13,13 @@ import {
   type ProducerIdentity,
 } from './partition-queue.ts'
 import { errorCode, isPassing, refusal, translate } from './protocol-error.ts'
-import { type ProduceEntry, type ProduceResult, rawProduce } from './raw-produce.ts'
+import type { ProduceEntry, ProduceResult } from './raw-produce.ts'
 import { backoffMs, pause } from './retry.ts'
 
 /** What differs between an idempotent and a transactional producer. */
 export interface SenderOwner {
   /** Null for an idempotent producer. */
   readonly transactionalId: string | null
-  readonly produceVersion: 'v9' | 'v12'
   /** The identity of partitions that are new. */
   identity(): ProducerIdentity
   /** Another identity, for a partition whose sequence is broken. Only asked of idempotent producers. */
@@ -30,6 +28,19 @@ export interface SenderOwner {
   enlist(partitions: readonly PartitionQueue[]): Promise<void>
   /** A transactional producer's batch has failed, and everything unacknowledged was rejected with this. */
   failed(error: StreamsError): void
+}
+
+/** What a sender needs of the cluster. */
+export interface SenderWire {
+  readonly signal: AbortSignal
+  readonly random: () => number
+  /** As far as is known; undefined when there is none at the moment. */
+  leaderOf(partition: TopicPartition): number | undefined
+  exists(partition: TopicPartition): boolean
+  /** Asks again who leads what. */
+  refresh(topics: readonly string[]): Promise<unknown>
+  /** A way to send one request to a leader. When this throws, nothing was sent; when the request throws, nobody knows whether it was done. */
+  connect(leader: number): Promise<(entries: readonly ProduceEntry[]) => Promise<readonly ProduceResult[]>>
 }
 
 /** How a sender works. */
@@ -50,13 +61,16 @@ interface Sent {
   readonly batch: OutgoingBatch
 }
 
+/** Refusals of a batch that the leader has appended: only its replicas have not. */
+const afterAppend: ReadonlySet<number> = new Set([errorCode.requestTimedOut, errorCode.notEnoughReplicasAfterAppend])
+
 /**
  * Brings records to their partitions' leaders: batches by partition, several requests in flight per broker, in order per partition, each
  * batch repeated with the same sequence number until it is acknowledged or its delivery timeout is over. Records that come while the
  * requests in flight are at their bound join the batch that waits, so that batches grow with the load and nothing lingers without it.
  */
 export class BatchSender {
-  readonly #cluster: Cluster
+  readonly #wire: SenderWire
   readonly #owner: SenderOwner
   readonly #options: SenderOptions
   readonly #seal: BatchSeal
@@ -78,8 +92,8 @@ export class BatchSender {
   #timer: NodeJS.Timeout | undefined
   #idleWaiters: (() => void)[] = []
 
-  constructor(cluster: Cluster, owner: SenderOwner, options: SenderOptions) {
-    this.#cluster = cluster
+  constructor(wire: SenderWire, owner: SenderOwner, options: SenderOptions) {
+    this.#wire = wire
     this.#owner = owner
     this.#options = options
     this.#seal = {
@@ -181,7 +195,7 @@ export class BatchSender {
     let isLeaderMissing = false
     for (const queue of this.#active) {
       if (!queue.isReady(nowMs, kafkaLimits.inFlightMax)) continue
-      const leader = this.#cluster.leaderOf(queue)
+      const leader = this.#wire.leaderOf(queue)
       if (leader === undefined) isLeaderMissing = true
       else if (!this.#enlisted.has(queue)) newcomers.push(queue)
       else pushTo(byLeader, leader, queue)
@@ -217,14 +231,12 @@ export class BatchSender {
   async #request(leader: number, sent: readonly Sent[], entries: readonly ProduceEntry[]): Promise<void> {
     let isConnected = false
     try {
-      const connection = await this.#cluster.connection(leader, 'produce')
+      const request = await this.#wire.connect(leader)
       isConnected = true
-      const timeoutMs = Math.floor(kafkaLimits.produceTimeoutMs * 0.8)
-      const { produceVersion, transactionalId } = this.#owner
-      this.#answered(sent, await rawProduce[produceVersion].async(connection, transactionalId, timeoutMs, entries))
+      this.#answered(sent, await request(entries))
     } catch (error) {
       // Before there was a connection, nothing can have been written.
-      this.#unanswered(sent, translate(error, `sending to broker ${leader}`), isConnected ? 'unknown' : 'refused')
+      this.#unanswered(sent, translate(error, `sending to broker ${leader}`), isConnected)
     }
     this.#inFlight.set(leader, (this.#inFlight.get(leader) ?? 1) - 1)
     this.#requests--
@@ -235,7 +247,7 @@ export class BatchSender {
     const byKey = new Map(results.map((result) => [partitionKey(result), result]))
     for (const { queue, batch } of sent) {
       const result = byKey.get(partitionKey(queue))
-      queue.inFlight--
+      queue.landed(batch)
       if (!queue.batches.includes(batch)) continue
       if (result === undefined) this.#doubt(queue, batch, `the answer leaves out ${partitionKey(queue)}`)
       else this.#conclude(queue, batch, result)
@@ -243,13 +255,13 @@ export class BatchSender {
     for (const { queue } of sent) this.#afterAnswer(queue)
   }
 
-  #unanswered(sent: readonly Sent[], error: StreamsError, state: 'refused' | 'unknown'): void {
+  #unanswered(sent: readonly Sent[], error: StreamsError, wasSent: boolean): void {
     for (const { queue, batch } of sent) {
-      queue.inFlight--
+      queue.landed(batch)
       if (!queue.batches.includes(batch)) continue
       if (error.code !== 'BROKER_UNAVAILABLE') this.#giveUp(queue, batch, error)
-      else if (state === 'unknown') this.#doubt(queue, batch, error.message)
-      else this.#repeat(queue, batch, state)
+      else if (wasSent) this.#doubt(queue, batch, error.message)
+      else queue.draining = true
     }
     for (const { queue } of sent) this.#afterAnswer(queue)
     void this.#refresh()
@@ -265,29 +277,23 @@ export class BatchSender {
       return
     }
     const isBehindAnother = queue.draining || queue.needsIdentity || queue.batches[0] !== batch
-    if (
-      isPassing(code) ||
-      code === errorCode.concurrentTransactions ||
-      (code === errorCode.outOfOrderSequence && isBehindAnother)
-    ) {
-      this.#repeat(queue, batch, 'refused')
-      if (isPassing(code)) void this.#refresh()
-      return
+    if (code === errorCode.outOfOrderSequence && isBehindAnother) {
+      batch.isDoubtful = false // the broker waits for an earlier number, so it has not seen this one
+      queue.draining = true
+    } else if (isPassing(code) || code === errorCode.concurrentTransactions) {
+      if (afterAppend.has(code)) batch.isDoubtful = true
+      queue.draining = true
+      void this.#refresh()
+    } else {
+      this.#giveUp(queue, batch, produceRefusal(queue, result))
     }
-    this.#giveUp(queue, batch, produceRefusal(queue, result))
-  }
-
-  #repeat(queue: PartitionQueue, batch: OutgoingBatch, state: 'refused' | 'unknown'): void {
-    batch.state = state
-    queue.draining = true
   }
 
   /** Nobody knows whether the batch is written: an idempotent producer repeats it, a transactional one must not go on. */
   #doubt(queue: PartitionQueue, batch: OutgoingBatch, why: string): void {
-    if (!this.#seal.transactional) {
-      this.#repeat(queue, batch, 'unknown')
-      return
-    }
+    batch.isDoubtful = true
+    queue.draining = true
+    if (!this.#seal.transactional) return
     const text = `a batch for ${partitionKey(queue)} may be written or not: ${why}`
     this.#giveUp(
       queue,
@@ -314,9 +320,9 @@ export class BatchSender {
   /** Once all of a failed queue's requests are answered, it goes on: from its first batch, under another identity if need be. */
   #afterAnswer(queue: PartitionQueue): void {
     if (queue.inFlight > 0) return
-    if (queue.draining) queue.restart(performance.now() + backoffMs(queue.attempts++, this.#cluster.random))
-    if (queue.needsIdentity && !this.#seal.transactional && !this.#replacing.has(queue))
-      void this.#replaceIdentity(queue)
+    if (queue.draining) queue.restart(performance.now() + backoffMs(queue.attempts++, this.#wire.random))
+    if (this.#seal.transactional || this.#replacing.has(queue)) return
+    if (queue.isReadyForIdentity) void this.#replaceIdentity(queue)
   }
 
   /** Never rejects: without an identity, what waits for it fails. */
@@ -336,7 +342,7 @@ export class BatchSender {
     for (const queue of this.#active) {
       const first = queue.batches[0]
       if (first === undefined || first.deadlineMs > nowMs) continue
-      const late = queue.batches.filter((batch) => batch.deadlineMs <= nowMs || batch.state === 'unknown')
+      const late = queue.batches.filter((batch) => batch.deadlineMs <= nowMs || batch.isDoubtful)
       const error = this.#lateError(queue, late)
       if (queue.inFlight > 0) {
         for (const batch of late) batch.reject(error)
@@ -349,7 +355,7 @@ export class BatchSender {
   }
 
   #lateError(queue: PartitionQueue, late: readonly OutgoingBatch[]): StreamsError {
-    const isUnknown = late.some(({ state }) => state === 'unknown' || state === 'inFlight')
+    const isUnknown = late.some(({ isDoubtful, isInFlight }) => isDoubtful || isInFlight)
     const text = `records for ${partitionKey(queue)} were not acknowledged within ${this.#options.deliveryTimeoutMs} ms`
     const context = { topic: queue.topic, partition: queue.partition }
     if (!isUnknown) return new StreamsError('BROKER_UNAVAILABLE', `${text}; they are not written`, context)
@@ -381,12 +387,11 @@ export class BatchSender {
     if (this.#refreshing) return
     this.#refreshing = true
     try {
-      if (this.#refreshAttempts > 0)
-        await pause(backoffMs(this.#refreshAttempts, this.#cluster.random), this.#cluster.signal)
+      if (this.#refreshAttempts > 0) await pause(backoffMs(this.#refreshAttempts, this.#wire.random), this.#wire.signal)
       this.#refreshAttempts++
-      await this.#cluster.refresh([...new Set([...this.#active].map(({ topic }) => topic))])
+      await this.#wire.refresh([...new Set([...this.#active].map(({ topic }) => topic))])
       this.#failMissing(performance.now())
-      if ([...this.#active].every((queue) => this.#cluster.leaderOf(queue) !== undefined)) this.#refreshAttempts = 0
+      if ([...this.#active].every((queue) => this.#wire.leaderOf(queue) !== undefined)) this.#refreshAttempts = 0
     } catch (error) {
       const failure = translate(error, 'reading metadata')
       if (failure.code !== 'BROKER_UNAVAILABLE') for (const queue of this.#active) this.#failQueue(queue, failure)
@@ -399,7 +404,7 @@ export class BatchSender {
   #failMissing(nowMs: number): void {
     for (const queue of this.#active) {
       const key = partitionKey(queue)
-      if (this.#cluster.known(queue.topic)?.partitions[queue.partition] !== undefined) {
+      if (this.#wire.exists(queue)) {
         this.#missingSinceMs.delete(key)
         continue
       }

@@ -24,6 +24,11 @@ export interface ClusterOptions {
   /** Options of node:tls; an empty object for TLS with the system's certificates. Without it, connections are plain. */
   readonly tls?: TlsOptions
   readonly sasl?: SaslOptions
+  /** Where to reach a broker instead of its advertised address, for tunnels and proxies. */
+  readonly reach?: (advertised: { readonly host: string; readonly port: number }) => {
+    readonly host: string
+    readonly port: number
+  }
   /** Jitters the waits between attempts. */
   readonly random?: () => number
 }
@@ -222,8 +227,9 @@ export class Cluster {
     return opening
   }
 
-  async #open({ host, port }: Address, purpose: ConnectionPurpose, forget: () => void): Promise<Connection> {
-    const { clientId, tls, sasl } = this.#options
+  async #open(address: Address, purpose: ConnectionPurpose, forget: () => void): Promise<Connection> {
+    const { clientId, tls, sasl, reach } = this.#options
+    const { host, port } = reach?.(address) ?? address
     const connection = new Connection(clientId, {
       connectTimeout: kafkaLimits.connectTimeoutMs,
       requestTimeout: this.#requestTimeoutMs[purpose],

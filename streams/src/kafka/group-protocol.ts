@@ -82,7 +82,8 @@ class ProtocolReader {
   }
 
   skipBytes(): void {
-    this.#at += Math.max(0, this.int32())
+    const length = this.int32()
+    this.#at += Math.max(0, length)
   }
 
   array<T>(read: () => T): T[] {

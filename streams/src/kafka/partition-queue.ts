@@ -56,16 +56,12 @@ export class PendingSend {
   }
 }
 
-/**
- * What is known of a batch: `queued` never sent; `inFlight` sent, no answer yet; `refused` answered, not written, to be sent again; `unknown`
- * sent, and the connection was lost before the answer.
- */
-export type BatchState = 'queued' | 'inFlight' | 'refused' | 'unknown'
-
 /** A batch from its first record to its acknowledgement. */
 export class OutgoingBatch {
   readonly deadlineMs: number
-  state: BatchState = 'queued'
+  isInFlight = false
+  /** An answer was lost once: whatever later answers refuse, the batch may be written, until one acknowledges it. */
+  isDoubtful = false
   /** The number of its first record; −1 before it is first sent. */
   sequence = -1
   /** Memory it holds, as counted by the sender. */
@@ -121,7 +117,7 @@ export class OutgoingBatch {
  * What is not acknowledged yet of one partition, in order, and the sequence numbers by which the broker tells order and duplicates.
  * After a failure nothing is sent until all that is in flight was answered (`draining`); then it goes on from the first batch. A pair of
  * identity and sequence number never stands for two batches: once a numbered batch is given up (`needsIdentity`), the partition goes on
- * under another identity.
+ * under another identity, after the doubtful ones were settled under the former.
  */
 export class PartitionQueue implements TopicPartition {
   readonly topic: string
@@ -145,13 +141,14 @@ export class PartitionQueue implements TopicPartition {
 
   /** True when there is something to send and nothing in its way. */
   isReady(nowMs: number, inFlightMax: number): boolean {
-    return (
-      this.#sent < this.batches.length &&
-      !this.draining &&
-      !this.needsIdentity &&
-      this.inFlight < inFlightMax &&
-      this.notBeforeMs <= nowMs
-    )
+    const next = this.batches[this.#sent]
+    if (next === undefined || this.draining || this.inFlight >= inFlightMax || this.notBeforeMs > nowMs) return false
+    return !this.needsIdentity || next.isDoubtful
+  }
+
+  /** True when nothing is in doubt under the former identity any more, so that the rest can be numbered under another one. */
+  get isReadyForIdentity(): boolean {
+    return this.needsIdentity && this.inFlight === 0 && this.batches.every(({ isDoubtful }) => !isDoubtful)
   }
 
   /** The size of the batch that `take` would give, at most. */
@@ -182,10 +179,16 @@ export class PartitionQueue implements TopicPartition {
       batch.sequence = this.#nextSequence
       this.#nextSequence = (this.#nextSequence + batch.count) & sequenceMask
     }
-    batch.state = 'inFlight'
+    batch.isInFlight = true
     this.#sent++
     this.inFlight++
     return { batch, bytes: batch.seal(this.#identity, seal) }
+  }
+
+  /** A request with this batch was answered, or will not be. */
+  landed(batch: OutgoingBatch): void {
+    batch.isInFlight = false
+    this.inFlight--
   }
 
   /** The batch is written, or given up; in the second case its number must not be used again. */

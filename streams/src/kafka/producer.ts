@@ -5,6 +5,7 @@ import type { OutgoingRecord } from '../core/record.ts'
 import { BatchSender } from './batch-sender.ts'
 import type { Cluster } from './cluster.ts'
 import type { ProducerIdentity } from './partition-queue.ts'
+import { produceWire } from './produce-wire.ts'
 import { requireNone, responseOf } from './protocol-error.ts'
 
 /** The default delivery timeout of a producer. */
@@ -20,14 +21,13 @@ export class KafkaProducer implements Producer {
     this.#cluster = cluster
     const owner = {
       transactionalId: null,
-      produceVersion: 'v9',
       identity: () => identity,
       newIdentity: () => requestIdentity(cluster),
       enlist: async () => {},
       failed: () => {},
     } as const
     const { compression = 'none', deliveryTimeoutMs = deliveryTimeoutDefaultMs } = options
-    this.#sender = new BatchSender(cluster, owner, { compression, deliveryTimeoutMs })
+    this.#sender = new BatchSender(produceWire(cluster, 'v9', null), owner, { compression, deliveryTimeoutMs })
   }
 
   /** Gets a producer id; retries while no broker is available, up to the operation deadline. */

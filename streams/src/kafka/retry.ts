@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import { kafkaLimits } from './limits.ts'
 
@@ -42,9 +41,12 @@ export function backoffMs(attempt: number, random: () => number): number {
 
 /** Waits; throws `CLOSED` when the signal fires before. */
 export async function pause(waitMs: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(waitMs, undefined, { signal })
-  } catch (cause) {
-    throw new StreamsError('CLOSED', 'closed while waiting for the next attempt', { cause })
-  }
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, waitMs)
+  const wake = () => resolve()
+  signal.addEventListener('abort', wake, { once: true })
+  if (!signal.aborted) await promise
+  clearTimeout(timer)
+  signal.removeEventListener('abort', wake)
+  if (signal.aborted) throw new StreamsError('CLOSED', 'closed while waiting for the next attempt')
 }

@@ -11,6 +11,7 @@ import type { OutgoingRecord } from '../core/record.ts'
 import { BatchSender } from './batch-sender.ts'
 import type { Cluster } from './cluster.ts'
 import type { ProducerIdentity } from './partition-queue.ts'
+import { produceWire } from './produce-wire.ts'
 import { deliveryTimeoutDefaultMs } from './producer.ts'
 import { translate } from './protocol-error.ts'
 import { TransactionCoordinator } from './transaction-coordinator.ts'
@@ -53,7 +54,6 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     this.#timeoutMs = options.transactionTimeoutMs ?? transactionTimeoutDefaultMs
     const owner = {
       transactionalId: options.transactionalId,
-      produceVersion: coordinator.isV2 ? 'v12' : 'v9',
       identity: () => this.#identity,
       newIdentity: async () => this.#identity,
       enlist: async (partitions: readonly TopicPartition[]) => {
@@ -63,7 +63,8 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       failed: (error: StreamsError) => this.#break(error),
     } as const
     const { compression = 'none', deliveryTimeoutMs = deliveryTimeoutDefaultMs } = options
-    this.#sender = new BatchSender(cluster, owner, { compression, deliveryTimeoutMs })
+    const wire = produceWire(cluster, coordinator.isV2 ? 'v12' : 'v9', options.transactionalId)
+    this.#sender = new BatchSender(wire, owner, { compression, deliveryTimeoutMs })
   }
 
   /** Takes over the transactional id: fences its former producer and aborts what that left open. */

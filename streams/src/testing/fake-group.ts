@@ -163,7 +163,7 @@ export class FakeGroupMember implements GroupMember {
 
   async commit(offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void> {
     const metadata = this.metadata()
-    if (this.#closed || metadata === undefined)
+    if (metadata === undefined || (this.#closed && !this.#isFenced))
       throw new StreamsError('INVALID_STATE', 'only a joined member commits offsets')
     await this.#group.world.perform('groupCommit', () => {
       this.#group.check(metadata)
