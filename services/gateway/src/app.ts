@@ -153,6 +153,7 @@ async function registerProtection(app: GatewayApp, deps: GatewayDeps): Promise<v
   await app.register(helmet, {
     // HSTS is for whoever ends TLS in front of this service.
     strictTransportSecurity: false,
+    xFrameOptions: { action: 'deny' },
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {

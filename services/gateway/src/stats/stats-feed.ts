@@ -27,8 +27,8 @@ export function createStatsFeed(to: {
       to.view.caughtUp = true
     },
     onRecord(stats, position) {
-      to.view.apply(stats)
-      to.hub.publish(stats, position)
+      // What changes nothing here is of no use to clients either.
+      if (to.view.apply(stats)) to.hub.publish(stats, position)
     },
   }
 }

@@ -54,10 +54,10 @@ function overlay(stored: readonly EventStats[], held: readonly EventStats[], ran
   return range.keep === 'oldest' ? sorted.slice(0, range.limit) : sorted.slice(-range.limit)
 }
 
-/** The newest update wins, memory when both are of the same time; what was final once stays final. */
+/** What is final wins over what is not; otherwise the newest update, and memory when both are of the same time. */
 function newer(stored: EventStats, held: EventStats): EventStats {
-  const winner = held.updated_at >= stored.updated_at ? held : stored
-  return winner.final || !(stored.final || held.final) ? winner : { ...winner, final: true }
+  if (stored.final !== held.final) return stored.final ? stored : held
+  return held.updated_at >= stored.updated_at ? held : stored
 }
 
 function keyOf(stats: EventStats): string {

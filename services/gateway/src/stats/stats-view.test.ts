@@ -61,9 +61,11 @@ describe('the view', () => {
 
   it('lets a window be final for good', () => {
     const view = new StatsView(100)
-    view.apply(stats({ final: true }))
-    view.apply(stats({ count: 2, final: false }))
-    expect(view.range(range())).toMatchObject([{ count: 2, final: true }])
+    expect(view.apply(stats({ count: 3, final: true }))).toBe(true)
+    expect(view.apply(stats({ count: 2, final: false, updated_at: 9_000 }))).toBe(false)
+    expect(view.range(range())).toMatchObject([{ count: 3, final: true }])
+    view.apply(stats({ count: 4, final: true }))
+    expect(view.range(range())).toMatchObject([{ count: 4, final: true }])
   })
 
   it('evicts the oldest windows by start and vouches only for what is younger', () => {
@@ -156,12 +158,12 @@ describe('the reader', () => {
     expect(answer.source).toBe('store')
     expect(answer.windows.map((w) => [w.window_start, w.count, w.final])).toEqual([
       [0, 5, false],
-      [10_000, 7, true],
+      [10_000, 6, true],
       [20_000, 8, false],
       [30_000, 7, false],
     ])
     expect(asked).toMatchObject([{ limit: 11 }])
-    expect(await read(range({ limit: 2 }))).toMatchObject({ truncated: true, windows: [{ count: 5 }, { count: 7 }] })
+    expect(await read(range({ limit: 2 }))).toMatchObject({ truncated: true, windows: [{ count: 5 }, { count: 6 }] })
     const newest = await read(range({ limit: 3, keep: 'newest' }))
     expect(starts(newest.windows)).toEqual([10_000, 20_000, 30_000])
   })

@@ -29,14 +29,15 @@ export class StatsView {
   }
 
   /**
-   * Takes in a record. The log's order decides: of one window, the last record counts, but a window that was final stays so. False when
-   * the interval is unknown or the window is older than what is kept.
+   * Takes in a record. The log's order decides: of one window, the last record counts, except that what is final is never replaced by what is
+   * not: that would be an older state, written once more. False when nothing changed by it, also when the interval is unknown or the window
+   * is older than what is kept.
    */
   apply(stats: EventStats): boolean {
     const windows = this.#windowsOf(stats.interval)
     if (windows === undefined) return false
-    const before = windows.get(stats.event_type, stats.window_start)
-    return windows.put(before?.final === true && !stats.final ? { ...stats, final: true } : stats)
+    if (!stats.final && windows.get(stats.event_type, stats.window_start)?.final === true) return false
+    return windows.put(stats)
   }
 
   /** The windows of the range that are in memory. */
