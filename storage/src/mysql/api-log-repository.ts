@@ -1,5 +1,5 @@
 import type { ApiLog } from '@millrace/schemas'
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { isDateTimeMs } from './lead-repository.ts'
 import type { Database, Mysql } from './mysql.ts'
 import { apiRequestLogs, apiResponseLogs } from './schema.ts'
@@ -12,6 +12,14 @@ export interface ApiLogRepository {
    * alone. Returns the records that were refused, earlier attempts' included.
    */
   storeBatch(range: SinkRange, logs: readonly Placed<ApiLog>[]): Promise<readonly Rejection[]>
+  /** The request and the response with this id. */
+  byRequestId(requestId: string): Promise<StoredApiLog | undefined>
+}
+
+/** A request and its response, as MySQL keeps them. */
+export interface StoredApiLog {
+  readonly request: typeof apiRequestLogs.$inferSelect
+  readonly response: typeof apiResponseLogs.$inferSelect
 }
 
 /** The repository of `api_request_logs` and `api_response_logs`. */
@@ -23,6 +31,18 @@ export function createApiLogRepository(mysql: Mysql, now: () => Date = () => new
         const insert = (connection: Database, rows: readonly Placed<ApiLog>[]) => insertLogs(connection, storedAt, rows)
         return storeRange(database, range, logs, { check: checkLog, insert, now: storedAt })
       })
+    },
+
+    async byRequestId(requestId) {
+      const [row] = await mysql.run('reading an API log', (database) =>
+        database
+          .select({ request: apiRequestLogs, response: apiResponseLogs })
+          .from(apiRequestLogs)
+          .innerJoin(apiResponseLogs, eq(apiResponseLogs.requestId, apiRequestLogs.requestId))
+          .where(eq(apiRequestLogs.requestId, requestId))
+          .limit(1),
+      )
+      return row
     },
   }
 }

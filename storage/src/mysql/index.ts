@@ -2,7 +2,7 @@
 
 export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
 // API logs and accounts.
-export { type ApiLogRepository, createApiLogRepository } from './api-log-repository.ts'
+export { type ApiLogRepository, createApiLogRepository, type StoredApiLog } from './api-log-repository.ts'
 // Leads.
 export {
   createLeadRepository,
