@@ -19,7 +19,7 @@ export interface StreamRecord<K, V> {
 /** A record to be produced, already in bytes. */
 export interface OutgoingRecord {
   readonly topic: string
-  /** Chosen by the caller; see `kafka/partitioner.ts` for Kafka's default. */
+  /** Chosen by the caller; see `core/murmur2.ts` for Kafka's default. */
   readonly partition: number
   readonly key: Buffer | null
   readonly value: Buffer | null

@@ -1,4 +1,3 @@
 /** The adapter for Apache Kafka. */
 export { connectKafka, type KafkaOptions } from './broker.ts'
 export type { SaslOptions } from './cluster.ts'
-export { defaultPartition, murmur2 } from './partitioner.ts'
