@@ -44,7 +44,9 @@ beforeEach(async () => {
   sent = new Map()
   visits = 0
   running = []
-  await admin.createTopics([input, output].map((name) => ({ name, partitions, replicationFactor: 1, config: {} })))
+  await admin.createTopics(
+    [input, output].map((name) => ({ name, partitions, replicationFactor: 1, config: { 'retention.ms': '-1' } })),
+  )
   return async () => {
     for (const app of running) await app.stop()
     await rm(stateDir, { recursive: true, force: true })

@@ -19,6 +19,8 @@ export interface CommitParts {
   readonly specs: ReadonlyMap<string, StoreSpec>
   readonly clock: Clock
   readonly failpoint: Failpoint
+  /** Called when the tasks have said what they have to say: from then on they may process again, while the rest of the commit is under way. */
+  readonly onPrepared: () => void
 }
 
 /** What a commit carried. */
@@ -51,6 +53,7 @@ export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
     const commit = await task.prepareCommit()
     if (!commit.empty) prepared.push({ task, commit })
   }
+  parts.onPrepared()
   if (prepared.length === 0 && !channel.dirty) return { tasks: 0, records: 0, changelogRecords: 0, offsets: [] }
   await failpoint('commit:prepared')
   const records: OutgoingRecord[] = []
@@ -77,10 +80,13 @@ export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
     const key = `${partition} ${topic}`
     ends.set(key, Math.max(ends.get(key) ?? 0, baseOffset + count))
   }
-  for (const { task, commit } of prepared) {
+  const stored = prepared.map(async ({ task, commit }) => {
     await task.committed(changelogOffsets(task, commit, { ends, names }))
     await failpoint('commit:stored')
-  }
+  })
+  // All of them, also when one has failed: nobody may write to a store any more when this function has ended.
+  await Promise.allSettled(stored)
+  await Promise.all(stored)
   const sent = prepared.reduce((sum, { commit }) => sum + commit.records.length, 0)
   return { tasks: prepared.length, records: sent, changelogRecords: records.length - sent, offsets }
 }

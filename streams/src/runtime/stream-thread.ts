@@ -8,7 +8,7 @@ import type { PartitionPlan } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { StoreSpec, Topology } from '../topology/topology.ts'
 import { assignedTasks, sourcesOf, subscribedTopics } from './assignment.ts'
-import { commitTasks } from './commit.ts'
+import { type CommitResult, commitTasks } from './commit.ts'
 import { type CommitChannel, type Guarantee, openCommitChannel } from './commit-channel.ts'
 import type { Failpoint } from './failpoint.ts'
 import { FailureStreak } from './failure-streak.ts'
@@ -49,7 +49,7 @@ export interface StreamThreadOptions {
 
 /**
  * Runs tasks: one member of the group, one producer, one loop, which is at any time doing one thing: serving the group, building tasks,
- * processing, or committing. A failure that another attempt may cure drops the work since the last commit and begins anew from there.
+ * processing, or preparing a commit, whose way to the broker then goes on beside the processing. A failure that another attempt may cure drops the work since the last commit and begins anew from there.
  */
 export class StreamThread {
   readonly #options: StreamThreadOptions
@@ -65,6 +65,10 @@ export class StreamThread {
   #channel: CommitChannel | undefined
   #restore: RestoreProgress | undefined
   #lastCommitMs = 0
+  /** The commit under way; never rejects. */
+  #committing: Promise<void> | undefined
+  /** Why the last commit failed, until somebody looks. */
+  #commitFailure: { readonly error: unknown } | undefined
   #running: Promise<void> | undefined
 
   constructor(options: StreamThreadOptions) {
@@ -112,11 +116,12 @@ export class StreamThread {
     const fetcher = await this.#openFetcher()
     const session = await this.#openSession()
     if (session.failure !== undefined) throw session.failure
+    this.#throwCommitFailure()
     await this.#serveGroup(session)
     if (!(await this.#buildTasks(session, fetcher))) return
     await this.#fetch(fetcher)
     await this.#process(fetcher)
-    if (this.#isCommitDue()) await this.#commit(session)
+    if (this.#isCommitDue()) await this.#beginCommit(session)
   }
 
   async #openFetcher(): Promise<Fetcher> {
@@ -251,6 +256,7 @@ export class StreamThread {
   }
 
   async #sendOutgoing(): Promise<void> {
+    await this.#endCommit()
     const records: OutgoingRecord[] = []
     for (const { task } of this.#tasks) for (const record of task.takeOutgoing()) records.push(record)
     if (records.length > 0) await this.#channel?.send(records)
@@ -264,19 +270,52 @@ export class StreamThread {
   }
 
   async #commit(session: GroupSession): Promise<void> {
-    const { clock, names, failpoint, probes } = this.#options
+    await this.#beginCommit(session)
+    await this.#endCommit()
+  }
+
+  /**
+   * Resolves when the tasks have said what they have to say. The way to the broker and to the stores goes on beside the processing, which
+   * waits for it before it sends anything itself; whatever fails, everything since the last commit is dropped.
+   */
+  async #beginCommit(session: GroupSession): Promise<void> {
+    const { clock, names, failpoint } = this.#options
+    await this.#endCommit()
     if (this.#channel === undefined || this.#tasks.size === 0) return
     const startedMs = clock.nowMs()
     this.#lastCommitMs = startedMs
     this.#markIdle(startedMs)
+    const { promise: prepared, resolve: onPrepared } = Promise.withResolvers<void>()
     const { streamTasks: tasks } = this.#tasks
     const parts = { tasks, channel: this.#channel, member: session.member, names, specs: this.#specs, clock, failpoint }
-    const result = await commitTasks(parts)
-    if (result.tasks === 0) return
+    this.#committing = commitTasks({ ...parts, onPrepared })
+      .then((result) => this.#committed(result, clock.nowMs() - startedMs))
+      .catch((error: unknown) => {
+        this.#commitFailure = { error }
+      })
+      .finally(() => {
+        this.#committing = undefined
+      })
+    await Promise.race([prepared, this.#committing])
+    this.#throwCommitFailure()
+  }
+
+  async #endCommit(): Promise<void> {
+    await this.#committing
+    this.#throwCommitFailure()
+  }
+
+  #throwCommitFailure(): void {
+    const failure = this.#commitFailure
+    this.#commitFailure = undefined
+    if (failure !== undefined) throw failure.error
+  }
+
+  #committed({ tasks, records, changelogRecords, offsets }: CommitResult, durationMs: number): void {
+    if (tasks === 0) return
     this.#streak.end()
-    this.#purge.committed(result.offsets)
-    const { records, changelogRecords } = result
-    probes.committed?.({ tasks: result.tasks, records, changelogRecords, durationMs: clock.nowMs() - startedMs })
+    this.#purge.committed(offsets)
+    this.#options.probes.committed?.({ tasks, records, changelogRecords, durationMs })
   }
 
   /** A task whose inputs are read to their ends, and quiet for long enough, does not hold up others any more. */
@@ -318,6 +357,8 @@ export class StreamThread {
     const channel = this.#channel
     this.#channel = undefined
     this.#fetcher?.assign([])
+    await this.#committing
+    this.#commitFailure = undefined
     await this.#closeTasks(this.#tasks.clear())
     await channel?.close()
   }

@@ -74,7 +74,7 @@ export interface TaskStore {
   drain(): readonly ChangelogEntry[]
   /**
    * Commit, step 4: writes what `drain` gave, and the expired rows, with the changelog offset (exclusive: the last record's offset + 1), in one
-   * batch. Without an offset (nothing went to the changelog) the last one stays.
+   * batch. Without an offset (nothing went to the changelog) the last one stays. Rows may be read and changed meanwhile.
    */
   commit(changelogOffset?: number): Promise<void>
   /** Forgets the changes since the last commit. */

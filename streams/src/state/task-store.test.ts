@@ -64,6 +64,7 @@ describe('a task store', () => {
     store.put(key('a'), key('1'), 10)
     store.drain()
     await store.commit(1)
+    store.drain()
     expect(store.memoryBytes).toBe(0)
     expect(store.get(key('a'))).toEqual(key('1'))
   })
@@ -204,7 +205,7 @@ describe('a task store', () => {
     expect(store.full).toBe(false)
   })
 
-  it('keeps loaded rows until the commit and is within its bound after it', async () => {
+  it('keeps loaded rows until they are drained and is within its bound then', async () => {
     const rows = new LoadedStore()
     const names = Array.from({ length: 100 }, (_, index) => key(`k${index}`))
     await rows.write(
@@ -216,7 +217,6 @@ describe('a task store', () => {
     await store.load()
     for (const name of names) expect(store.has(name)).toBe(true)
     store.drain()
-    await store.commit()
     expect(store.memoryBytes).toBeLessThanOrEqual(20_000)
     expect(store.memoryBytes).toBeGreaterThan(10_000)
   })
@@ -234,9 +234,24 @@ describe('a task store', () => {
       store.drain()
       await store.commit(2 + round)
     }
+    store.drain()
     expect(store.has(hot)).toBe(true)
     expect(store.has(key('cold0'))).toBe(false)
     expect(store.memoryBytes).toBeLessThanOrEqual(20_000)
+  })
+
+  it('keeps rows for who has asked for them while a commit is under way', async () => {
+    const rows = new LoadedStore()
+    const store = taskStore(rows, { cachedBytesMax: 0 })
+    store.put(key('a'), key('1'), 1)
+    store.put(key('b'), null, 1)
+    store.drain()
+    const committed = store.commit(1)
+    expect([store.has(key('a')), store.has(key('b'))]).toEqual([true, true])
+    await committed
+    expect([store.get(key('a')), store.get(key('b'))]).toEqual([key('1'), null])
+    store.drain()
+    expect([store.has(key('a')), store.has(key('b')), store.memoryBytes]).toEqual([false, false, 0])
   })
 
   it('behaves as a plain map does, whatever the order of calls', async () => {

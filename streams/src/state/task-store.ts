@@ -46,8 +46,9 @@ interface CachedRow {
  * A store as processors use it: committed rows on a byte store, a bounded cache of them, and the changes since the last commit. Nothing
  * reaches the byte store before `commit`, so a crash or an aborted transaction leaves no trace there.
  *
- * Rows that were loaded since the last commit stay until the next one, whatever the cache's bound: a processor that asked for a row finds
- * it. They count towards `full` instead. Eviction (second chance) happens at commit.
+ * Rows that were loaded since the last `drain` stay until the next one, whatever the cache's bound: a processor that asked for a row finds
+ * it. They count towards `full` instead. Eviction (second chance) happens in `drain`. Between `drain` and `commit` rows may be read and
+ * changed: the commit writes what was drained.
  */
 export class CachedTaskStore implements TaskStore {
   readonly name: string
@@ -61,6 +62,8 @@ export class CachedTaskStore implements TaskStore {
   #wanted = new Map<string, Buffer>()
   #draining: Change[] = []
   #drainingRows: CachedRow[] = []
+  /** Rows that the last commit deleted. */
+  #gone: CachedRow[] = []
   #cachedBytes = 0
   #bytesSinceCommit = 0
   #changelogOffset: number
@@ -72,7 +75,8 @@ export class CachedTaskStore implements TaskStore {
     this.#changelogOffset = options.changelogOffset
     this.#timestamped = options.timestamped
     this.#changelogKey = options.changelogKey
-    this.#cachedBytesMax = options.cachedBytesMax ?? cachedBytesMaxDefault
+    // Rows that are in memory already need no cache.
+    this.#cachedBytesMax = options.rows.peek === undefined ? (options.cachedBytesMax ?? cachedBytesMaxDefault) : 0
     this.#dirtyBytesMax = options.dirtyBytesMax ?? dirtyBytesMaxDefault
   }
 
@@ -159,6 +163,7 @@ export class CachedTaskStore implements TaskStore {
   }
 
   drain(): readonly ChangelogEntry[] {
+    this.#evict()
     const entries: ChangelogEntry[] = []
     for (const row of this.#changes) {
       this.#draining.push({ key: row.key, value: row.value })
@@ -175,7 +180,6 @@ export class CachedTaskStore implements TaskStore {
     }
     this.#changes = []
     this.#bytesSinceCommit = 0
-    this.#evict()
     return entries
   }
 
@@ -191,10 +195,12 @@ export class CachedTaskStore implements TaskStore {
       this.#changelogOffset = changelogOffset
     } else if (this.#draining.length === 0) return
     await this.#rows.write(this.#draining, this.#changelogOffset)
-    for (const row of this.#drainingRows) this.#settle(row)
+    for (const row of this.#drainingRows) {
+      row.draining = false
+      if (row.state === 'clean' && row.value === null) this.#gone.push(row)
+    }
     this.#draining = []
     this.#drainingRows = []
-    this.#evict()
   }
 
   rollback(): void {
@@ -203,6 +209,7 @@ export class CachedTaskStore implements TaskStore {
     this.#changes = []
     this.#draining = []
     this.#drainingRows = []
+    this.#gone = []
     this.#wanted.clear()
     this.#bytesSinceCommit = 0
   }
@@ -249,18 +256,14 @@ export class CachedTaskStore implements TaskStore {
     if (this.#memory.delete(row.key.toString('latin1'))) this.#cachedBytes -= bytesOf(row)
   }
 
-  /** A drained row is committed now. Kept as a cached one, unless it is gone or can be had from the byte store as fast. */
-  #settle(row: CachedRow): void {
-    row.draining = false
-    if (row.state === 'clean' && (row.value === null || this.#rows.peek !== undefined)) this.#forget(row)
-  }
-
   /** Drops clean rows until the bound holds. One that was used since it was last looked at goes to the end of the line instead (second chance). */
   #evict(): void {
+    for (const row of this.#gone) if (isAtRest(row) && row.value === null) this.#forget(row)
+    this.#gone = []
     let looksMax = 2 * this.#memory.size
     for (const [name, row] of this.#memory) {
       if (this.#cachedBytes <= this.#cachedBytesMax || looksMax-- === 0) return
-      if (row.state === 'clean' && !row.draining && !row.used) {
+      if (isAtRest(row) && !row.used) {
         this.#forget(row)
         continue
       }
@@ -279,6 +282,11 @@ export class CachedTaskStore implements TaskStore {
 }
 
 const oneZeroByte = Buffer.alloc(1)
+
+/** As committed: it can be loaded again. */
+function isAtRest(row: CachedRow): boolean {
+  return row.state === 'clean' && !row.draining
+}
 
 function bytesOf(row: CachedRow): number {
   return rowOverheadBytes + row.key.length + (row.value?.length ?? 0)
