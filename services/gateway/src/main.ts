@@ -170,6 +170,8 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
 
 /** Kafka, once it answers and has the topics. */
 async function openKafka(config: GatewayConfig, logger: Logger, shutdown: Shutdown) {
+  // Said before, because the client tries by itself for a while before it reports that nobody answers.
+  logger.info({ dependency: 'Kafka', url: config.kafkaBrokers.join(',') }, 'connecting')
   const broker = connectKafka({ brokers: config.kafkaBrokers, clientId: 'millrace-gateway' })
   const admin = await broker.openAdmin()
   shutdown.onClose('Kafka administration', () => admin.close())
