@@ -8,6 +8,7 @@ import { PreAggregateProcessor } from '../processor/pre-aggregate.ts'
 import type { TimeWindows } from '../windows/time-windows.ts'
 import type { Graph } from './graph.ts'
 import type { Materialized } from './materialized.ts'
+import { versioned } from './materialized.ts'
 import { WindowedTable } from './table.ts'
 import { addWindowStore, windowedTraits } from './window-store.ts'
 import type { WindowOptions } from './windowed-stream.ts'
@@ -97,7 +98,7 @@ export class PreAggregatedWindows<K, A, R> {
   /** Merges the partials. What is late for a window is counted in records, each once. */
   merge(options: WindowOptions = {}): WindowedTable<K, R> {
     const { parent, windows, aggregator, keySerde } = this.#of
-    const store = options.store ?? this.#graph.nextName('KSTREAM-MERGE-WINDOWS-STATE-STORE-')
+    const store = versioned(options.store ?? this.#graph.nextName('KSTREAM-MERGE-WINDOWS-STATE-STORE-'), aggregator)
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-WINDOWS-')
     const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
     this.#graph.addProcessor({ name, parents: [parent], stores: [store] }, () => new MergeWindowsProcessor(rows))
@@ -115,14 +116,11 @@ export class PreAggregatedWindows<K, A, R> {
    */
   mergeByArrival(options: ArrivalOptions): WindowedTable<K, R> {
     const { parent, windows, aggregator, keySerde } = this.#of
-    if (windows.kind !== 'tumbling')
-      this.#graph.fault(`store "${options.store}": only tumbling windows are kept by arrival`)
+    const store = versioned(options.store, aggregator)
+    if (windows.kind !== 'tumbling') this.#graph.fault(`store "${store}": only tumbling windows are kept by arrival`)
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-ARRIVALS-')
-    const rows = addWindowStore(this.#graph, { ...options, windows, fold: merging(aggregator), keySerde })
-    this.#graph.addProcessor(
-      { name, parents: [parent], stores: [options.store] },
-      () => new ArrivalWindowsProcessor(rows),
-    )
+    const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
+    this.#graph.addProcessor({ name, parents: [parent], stores: [store] }, () => new ArrivalWindowsProcessor(rows))
     return new WindowedTable<K, R>(
       this.#graph,
       name,
