@@ -26,9 +26,19 @@ export interface StoredApiLog {
 export function createApiLogRepository(mysql: Mysql, now: () => Date = () => new Date()): ApiLogRepository {
   return {
     storeBatch(range, logs) {
-      return mysql.transaction('storing API logs', (database) => {
+      return mysql.transaction('storing API logs', (database, insertNew) => {
         const storedAt = now()
-        const insert = (connection: Database, rows: readonly Placed<ApiLog>[]) => insertLogs(connection, storedAt, rows)
+        const insert = (rows: readonly Placed<ApiLog>[]) =>
+          inSavepoint(database, async () => {
+            await insertNew(
+              apiRequestLogs,
+              rows.map(({ value }) => toRequestRow(value, storedAt)),
+            )
+            await insertNew(
+              apiResponseLogs,
+              rows.map(({ value }) => toResponseRow(value, storedAt)),
+            )
+          })
         return storeRange(database, range, logs, { check: checkLog, insert, now: storedAt })
       })
     },
@@ -54,18 +64,11 @@ function checkLog(log: ApiLog): string | undefined {
   return undefined
 }
 
-/** The savepoint makes two statements all or nothing: a row refused by the second table must not stay in the first. */
-async function insertLogs(database: Database, storedAt: Date, rows: readonly Placed<ApiLog>[]): Promise<void> {
+/** Makes two statements all or nothing: a row refused by the second table must not stay in the first. */
+async function inSavepoint(database: Database, work: () => Promise<void>): Promise<void> {
   await database.execute(sql`SAVEPOINT api_logs`)
   try {
-    await database
-      .insert(apiRequestLogs)
-      .values(rows.map(({ value }) => toRequestRow(value, storedAt)))
-      .onDuplicateKeyUpdate({ set: { requestId: sql`${apiRequestLogs.requestId}` } })
-    await database
-      .insert(apiResponseLogs)
-      .values(rows.map(({ value }) => toResponseRow(value, storedAt)))
-      .onDuplicateKeyUpdate({ set: { requestId: sql`${apiResponseLogs.requestId}` } })
+    await work()
   } catch (error) {
     await database.execute(sql`ROLLBACK TO SAVEPOINT api_logs`)
     throw error

@@ -75,11 +75,18 @@ export interface LeadRepository {
 export function createLeadRepository(mysql: Mysql, now: () => Date = () => new Date()): LeadRepository {
   return {
     storeBatch(range, submitted) {
-      return mysql.transaction('storing leads', async (database) => {
-        const options = { check: checkLead, now: now() }
-        const insert = (connection: Database, rows: readonly Placed<Lead>[]) =>
-          insertLeads(connection, { partition: range.partition, now: options.now }, rows)
-        const rejections = await storeRange(database, range, submitted, { ...options, insert })
+      return mysql.transaction('storing leads', async (database, insertNew) => {
+        const place = { partition: range.partition, now: now() }
+        const rejections = await storeRange(database, range, submitted, {
+          check: checkLead,
+          // The first lead with an id stays: a later one is told what became of it by comparing.
+          insert: (rows) =>
+            insertNew(
+              leads,
+              rows.map(({ offset, value }) => toRow(value, { offset, ...place })),
+            ),
+          now: place.now,
+        })
         const stored = await readIdentities(database, submitted)
         return decide(range.partition, submitted, { rejections, stored })
       })
@@ -134,18 +141,6 @@ function checkLead(lead: Lead): string | undefined {
 /** True for milliseconds that a DATETIME column can hold and that are not before 1970. */
 export function isDateTimeMs(ms: number): boolean {
   return Number.isInteger(ms) && ms >= 0 && ms <= dateTimeMaxMs
-}
-
-async function insertLeads(
-  database: Database,
-  place: { readonly partition: number; readonly now: Date },
-  rows: readonly Placed<Lead>[],
-): Promise<void> {
-  await database
-    .insert(leads)
-    .values(rows.map(({ offset, value }) => toRow(value, { offset, ...place })))
-    // The first lead with an id stays: a later one is told what became of it by comparing.
-    .onDuplicateKeyUpdate({ set: { leadId: sql`${leads.leadId}` } })
 }
 
 function toRow(lead: Lead, place: { offset: number; partition: number; now: Date }): typeof leads.$inferInsert {

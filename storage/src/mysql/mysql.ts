@@ -1,6 +1,7 @@
 import { drizzle, type MySql2Database } from 'drizzle-orm/mysql2'
 import { createPool, type PoolConnection } from 'mysql2/promise'
 import { StorageError } from '../errors.ts'
+import { type InsertNew, insertNewOn } from './insert-new.ts'
 import {
   callTimeoutMsDefault,
   connectTimeoutMsDefault,
@@ -36,7 +37,11 @@ export interface Mysql {
    * Runs `work` in one transaction (READ COMMITTED): committed when it resolves, rolled back when it throws. After `UNAVAILABLE` or `TIMED_OUT` the
    * transaction may have been committed or not: only an idempotent `work` may be repeated.
    */
-  transaction<T>(what: string, work: (database: Database) => Promise<T>, options?: CallOptions): Promise<T>
+  transaction<T>(
+    what: string,
+    work: (database: Database, insertNew: InsertNew) => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T>
   /** Resolves when the database answers a query. */
   ping(): Promise<void>
   /** Closes all connections; idempotent. */
@@ -153,10 +158,13 @@ export function openMysql(options: MysqlOptions): Mysql {
   }
 }
 
-async function inTransaction<T>(connection: PoolConnection, work: (database: Database) => Promise<T>): Promise<T> {
+async function inTransaction<T>(
+  connection: PoolConnection,
+  work: (database: Database, insertNew: InsertNew) => Promise<T>,
+): Promise<T> {
   await connection.query('START TRANSACTION')
   // An error leaves the transaction open on purpose: the caller destroys the connection, which rolls it back.
-  const result = await work(drizzle(connection))
+  const result = await work(drizzle(connection), insertNewOn(connection))
   await connection.query('COMMIT')
   return result
 }

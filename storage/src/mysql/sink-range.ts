@@ -91,7 +91,7 @@ export async function storeRange<T>(
     /** A sentence when a value cannot be handed to the database at all. */
     readonly check: (value: T) => string | undefined
     /** Inserts rows, leaving those alone that exist already; all of them or none. */
-    readonly insert: (database: Database, rows: readonly Placed<T>[]) => Promise<void>
+    readonly insert: (rows: readonly Placed<T>[]) => Promise<void>
     readonly now: Date
   },
 ): Promise<readonly Rejection[]> {
@@ -112,7 +112,7 @@ export async function storeRange<T>(
     else fresh.push({ offset: row.offset, reason })
   }
   for (let at = 0; at < sound.length; at += statementRowsMax) {
-    await insertBisecting(sound.slice(at, at + statementRowsMax), (part) => options.insert(database, part), fresh)
+    await insertBisecting(sound.slice(at, at + statementRowsMax), options.insert, fresh)
   }
   await noteRejections(database, range, fresh, options.now)
   await advance(database, range, stored, options.now)
