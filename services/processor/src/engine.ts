@@ -1,0 +1,129 @@
+import { type Logger, waitFor } from '@millrace/kit'
+import { type Event, type RecordCodec, type Registry, SchemaError } from '@millrace/schemas'
+import {
+  type AppProbes,
+  type AppSnapshot,
+  type Broker,
+  type ByteStoreProvider,
+  type FailurePolicy,
+  type Guarantee,
+  hasCode,
+  StreamsApp,
+  type Topology,
+} from '@millrace/streams'
+
+/** What the engine is made of. Broker and stores stay the caller's to close. */
+export interface EngineOptions {
+  readonly topology: Topology
+  readonly broker: Broker
+  readonly stores: ByteStoreProvider
+  readonly events: RecordCodec<Event>
+  readonly registry: Pick<Registry, 'schemaById'>
+  readonly logger: Logger
+  readonly probes: AppProbes
+  readonly settings: {
+    readonly applicationId: string
+    readonly guarantee: Guarantee
+    readonly commitIntervalMs: number
+    readonly idleMs: number
+    readonly sessionTimeoutMs: number
+    readonly replicationFactor: number
+    readonly stateBytesMax: number
+  }
+  /** How long a schema that is not known is asked for while the registry is away. Default: the kit's deadline for servers. */
+  readonly registryWaitMs?: number
+  /** Ends that wait. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Runs the statistics program. Events that cannot be read go to the dead-letter topic, with one exception: when an event was written with a
+ * schema that is not known here yet, the program stops in front of it, fetches the schema from the registry and goes on. If the registry does
+ * not have that schema either, or it cannot be read as an event, its events are dead letters.
+ */
+export class Engine {
+  /** The error that ended the engine; never resolves otherwise. */
+  readonly failed: Promise<unknown>
+  readonly #options: EngineOptions
+  readonly #unreadable = new Set<number>()
+  readonly #fail: (error: unknown) => void
+  #app: StreamsApp
+  #closing = false
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    this.failed = promise
+    this.#fail = resolve
+    this.#app = this.#newApp()
+  }
+
+  /** Resolves when topics are there and processing begins; `snapshot` tells when it runs. Throws what `StreamsApp.start` does. */
+  async start(): Promise<void> {
+    const app = this.#app
+    void app.failed.then((error) => this.#restartAfter(error))
+    await app.start()
+  }
+
+  snapshot(): AppSnapshot {
+    return this.#app.snapshot()
+  }
+
+  /** Commits and closes. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing = true
+    await this.#app.close()
+  }
+
+  #newApp(): StreamsApp {
+    const { topology, broker, stores, logger, probes, settings } = this.#options
+    return new StreamsApp({ ...settings, topology, broker, stores, logger, probes, onFailure: this.#onFailure })
+  }
+
+  readonly #onFailure: FailurePolicy = (_stage, error) => {
+    const schemaId = unknownSchemaOf(error)
+    return schemaId === undefined || this.#unreadable.has(schemaId) ? 'dead-letter' : 'fail'
+  }
+
+  async #restartAfter(error: unknown): Promise<void> {
+    const schemaId = unknownSchemaOf(error)
+    if (schemaId === undefined || this.#closing) {
+      this.#fail(error)
+      return
+    }
+    try {
+      await this.#app.close()
+      await this.#learn(schemaId)
+      if (this.#closing) return
+      this.#app = this.#newApp()
+      await this.start()
+    } catch (cause) {
+      this.#fail(cause)
+    }
+  }
+
+  async #learn(schemaId: number): Promise<void> {
+    const { registry, events, logger, registryWaitMs, signal } = this.#options
+    try {
+      const schema = await waitFor('The schema registry', () => registry.schemaById(schemaId), {
+        logger,
+        isRetryable: (error) => error instanceof SchemaError && error.retryable,
+        ...(registryWaitMs === undefined ? {} : { deadlineMs: registryWaitMs }),
+        ...(signal === undefined ? {} : { signal }),
+      })
+      events.learn(schemaId, schema)
+      logger.info({ schema_id: schemaId }, 'schema learned')
+    } catch (error) {
+      if (!(error instanceof SchemaError) || error.retryable) throw error
+      this.#unreadable.add(schemaId)
+      logger.warn({ schema_id: schemaId, err: error }, 'events of this schema cannot be read: they are dead letters')
+    }
+  }
+}
+
+/** The schema id that made a record undecodable, when it was one that the codec does not know. */
+function unknownSchemaOf(error: unknown): number | undefined {
+  if (!hasCode(error, 'DESERIALIZATION')) return undefined
+  const { cause } = error
+  return cause instanceof SchemaError && cause.code === 'UNKNOWN_SCHEMA' ? cause.schemaId : undefined
+}
