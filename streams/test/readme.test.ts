@@ -4,7 +4,7 @@ import { StreamsError, streamsErrorCodes } from '../src/index.ts'
 
 test('the table of error codes in the README is that of the code', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` \| (yes|no) \| .+ \|$/gm)].map(([, code, retryable]) => [
+  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` +\| (yes|no) +\| .+ \|$/gm)].map(([, code, retryable]) => [
     code,
     retryable,
   ])
