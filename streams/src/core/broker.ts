@@ -47,7 +47,9 @@ export interface Fetcher {
   /**
    * Waits at most `maxWaitMs` for data and returns what came, per partition in offset order; empty when nothing came.
    * Positions move on by themselves, past control batches too: `position` tells.
-   * Throws `OFFSET_OUT_OF_RANGE` (with topic, partition and offset), `BROKER_UNAVAILABLE` after its retries, `TOPIC_MISSING`.
+   * What was fetched is returned before an error is thrown. Throws `OFFSET_OUT_OF_RANGE` (with topic, partition and offset) and `TOPIC_MISSING`
+   * (also when the topic was deleted and created again), each time until the partition is moved or removed; `BROKER_UNAVAILABLE` when a
+   * partition's leader is away for 30 s, after which polling goes on.
    */
   poll(maxWaitMs: number): Promise<readonly FetchedBatches[]>
   /** The next offset to be returned by `poll` for this partition; undefined when it is not assigned. */
@@ -72,29 +74,36 @@ export interface GroupMetadata {
   readonly groupInstanceId: string | null
 }
 
-/** What a group tells its member. Handlers are awaited before the rebalance goes on, up to the rebalance timeout. */
+/**
+ * What a group tells its member, one call at a time. Handlers are awaited before the rebalance goes on, up to the rebalance timeout; heartbeats
+ * go on meanwhile. A handler that throws ends the membership: the member leaves and `failed` resolves with the error.
+ */
 export interface GroupListener {
-  /** Partitions that are ours from now on (all of them under the eager protocol). */
+  /** Partitions that are ours from now on: all of them under the eager protocol; none when there are more members than partitions. */
   onAssigned(partitions: readonly TopicPartition[]): Promise<void>
-  /** Partitions to be given up: still ours, commit now. */
+  /** Partitions to be given up: still ours, commit now. Not called when there are none. */
   onRevoked(partitions: readonly TopicPartition[]): Promise<void>
-  /** Partitions that were taken away: not ours any more, nothing may be committed. */
+  /** Partitions that were taken away: not ours any more, nothing may be committed. Not called when there are none. */
   onLost(partitions: readonly TopicPartition[]): Promise<void>
 }
 
 /** Membership in a consumer group (classic protocol), without fetching. */
 export interface GroupMember {
-  /** Joins and keeps heartbeating. Resolves after the first assignment was handled by the listener. */
+  /**
+   * Joins and keeps heartbeating. Resolves after the first assignment was handled by the listener. While the coordinator is away later, the
+   * member keeps its partitions and tries again without end: only the coordinator can tell whether they are still its own, and it refuses
+   * commits if they are not. Throws `TOPIC_MISSING`, `BROKER_UNAVAILABLE`, `INVALID_STATE` when called twice.
+   */
   join(topics: readonly string[], listener: GroupListener): Promise<void>
-  /** Undefined before the first join. */
+  /** The generation that was joined last; undefined before the first. */
   metadata(): GroupMetadata | undefined
   /** Committed offsets; partitions without one are absent. Waits while transactions on them are pending. */
   committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>>
   /** Commits outside a transaction. Throws `REBALANCED` when this member or generation is no longer the group's. */
   commit(offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void>
-  /** The first fatal error (heartbeat lost for good, fenced instance id); resolves never otherwise. */
+  /** The first fatal error: fenced by another member with the same instance id, not authorised, a handler that threw. Resolves never otherwise. */
   readonly failed: Promise<Error>
-  /** Leaves the group (unless a static member) and closes connections; idempotent. */
+  /** Leaves the group (unless a static member) and closes connections; calls no handler, so commit before. Idempotent. */
   close(): Promise<void>
 }
 
@@ -103,8 +112,9 @@ export function partitionKey(of: TopicPartition): string {
   return `${of.topic}-${of.partition}`
 }
 
-/** Where a batch of records landed in one partition. */
+/** Where consecutive records of one call landed in one partition. */
 export interface ProducedBatch extends TopicPartition {
+  /** −1 when the broker knew the batch from an earlier attempt, but not its offset any more. */
   readonly baseOffset: number
   readonly count: number
 }
@@ -113,7 +123,8 @@ export interface ProducedBatch extends TopicPartition {
 export interface Producer {
   /**
    * Sends records; those of one partition keep their order, also across calls. Resolves when all are acknowledged by all in-sync replicas.
-   * Throws `RECORD_TOO_LARGE`, `BROKER_UNAVAILABLE` (nothing is known to be written; the records may still appear once), `TOPIC_MISSING`.
+   * Throws `RECORD_TOO_LARGE` (none of the call is sent), `BROKER_UNAVAILABLE` (the records may still appear once; the message says when they
+   * will not), `TOPIC_MISSING`, `BROKER_REFUSED`. Waits for room while too much is unacknowledged.
    */
   send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
   /** Waits for what is in flight, then closes; idempotent. */
@@ -122,6 +133,8 @@ export interface Producer {
 
 /**
  * A transactional producer (exactly-once v2). One transaction at a time; a transaction begins by itself with the first send.
+ * When a step is refused (`RECORD_TOO_LARGE`, `TOPIC_MISSING`, `BROKER_REFUSED`, `REBALANCED`), the transaction can only be aborted: everything
+ * else throws `INVALID_STATE` until then.
  * After `FENCED` or `OUTCOME_UNKNOWN`, and after any timeout, the instance refuses everything but `close`: open another one, which
  * raises the epoch and so aborts what was open, and read the committed offsets again (Jepsen's torn transactions of Bufstream 0.1.0).
  */
@@ -130,7 +143,10 @@ export interface TransactionalProducer {
   send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
   /** Adds consumed offsets to the transaction, with the group's metadata: a member of an older generation is refused with `REBALANCED`. */
   sendOffsets(group: GroupMetadata, offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void>
-  /** Commits when a transaction is open, else does nothing. Resolved means: committed, for every reader under read_committed. */
+  /**
+   * Waits for the sends, and commits when a transaction is open, else does nothing. Resolved means decided for good; readers under `committed`
+   * see it a moment later, when the markers are written, and `GroupMember.committed` waits for that.
+   */
   commit(): Promise<void>
   /** Aborts when a transaction is open. */
   abort(): Promise<void>
@@ -208,6 +224,8 @@ export interface ProducerOptions {
   readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
   /** A send that is not acknowledged after this long fails with `BROKER_UNAVAILABLE`. Default 30,000. */
   readonly deliveryTimeoutMs?: number
+  /** The largest record batch, before compression, and so the largest record. Default 1 MiB, as the broker's `message.max.bytes`. */
+  readonly batchBytesMax?: number
 }
 
 export interface TransactionalProducerOptions extends ProducerOptions {

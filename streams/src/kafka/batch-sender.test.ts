@@ -14,6 +14,8 @@ type Weather = 'fine' | 'slow' | 'unreachable' | 'lostBefore' | 'lostAfter' | 'n
 
 const deliveryTimeoutMs = 30_000
 
+const options = { compression: 'none', batchBytesMax: 1024 * 1024 } as const
+
 /** A partition's log that keeps sequences as a broker does: in order, and the last five batches told apart from new ones. */
 class SequencedLog {
   readonly values: string[] = []
@@ -175,7 +177,7 @@ describe('BatchSender', () => {
       ),
       async (weather, calls) => {
         const cluster = new StormyCluster(weather)
-        const sender = new BatchSender(cluster, idempotentOwner(), { compression: 'none', deliveryTimeoutMs })
+        const sender = new BatchSender(cluster, idempotentOwner(), { ...options, deliveryTimeoutMs })
         const sent: Sent[] = []
         for (const [i, { partition, size, waitMs }] of calls.entries()) {
           const values = Array.from({ length: size }, (_, j) => `${i}/${j}`)
@@ -195,7 +197,7 @@ describe('BatchSender', () => {
 
   it('is not made to write twice by an answer that was lost again and again', async () => {
     const cluster = new StormyCluster(Array.from({ length: 6 }, () => 'lostAfter' as const))
-    const sender = new BatchSender(cluster, idempotentOwner(), { compression: 'none', deliveryTimeoutMs })
+    const sender = new BatchSender(cluster, idempotentOwner(), { ...options, deliveryTimeoutMs })
     const sent = follow(sender.send([record('once')]), { values: [], partition: 0 })
     await vi.advanceTimersByTimeAsync(20_000)
     sender.stop()
@@ -206,7 +208,7 @@ describe('BatchSender', () => {
 
   it('fails what is not delivered in time, says whether it may be written, and goes on', async () => {
     const cluster = new StormyCluster(Array.from({ length: 9 }, () => 'unreachable' as const))
-    const sender = new BatchSender(cluster, idempotentOwner(), { compression: 'none', deliveryTimeoutMs: 3_000 })
+    const sender = new BatchSender(cluster, idempotentOwner(), { ...options, deliveryTimeoutMs: 3_000 })
     const sent = follow(sender.send([record('never')]), { values: [], partition: 0 })
     await vi.advanceTimersByTimeAsync(3_100)
     expect(sent.error).toMatchObject({
@@ -226,7 +228,7 @@ describe('BatchSender', () => {
   it('fails records for a partition that stays unknown', async () => {
     const cluster = new StormyCluster([])
     cluster.isMissing = true
-    const sender = new BatchSender(cluster, idempotentOwner(), { compression: 'none', deliveryTimeoutMs })
+    const sender = new BatchSender(cluster, idempotentOwner(), { ...options, deliveryTimeoutMs })
     const sent = follow(sender.send([record('x')]), { values: [], partition: 0 })
     await vi.advanceTimersByTimeAsync(5_000)
     expect(sent.error).toMatchObject({ code: 'TOPIC_MISSING' })
@@ -236,7 +238,7 @@ describe('BatchSender', () => {
 
   it('puts records that come while requests are in flight into fewer batches', async () => {
     const cluster = new StormyCluster(Array.from({ length: 5 }, () => 'slow' as const))
-    const sender = new BatchSender(cluster, idempotentOwner(), { compression: 'none', deliveryTimeoutMs })
+    const sender = new BatchSender(cluster, idempotentOwner(), { ...options, deliveryTimeoutMs })
     for (let i = 0; i < 1000; i++) {
       void sender.send([record(`${i}`)])
       await vi.advanceTimersByTimeAsync(0.1)
@@ -252,7 +254,7 @@ describe('BatchSender', () => {
     const cluster = new StormyCluster(['fine', 'lostAfter'])
     const failures: StreamsError[] = []
     const owner: SenderOwner = { ...idempotentOwner(), transactionalId: 'tx', failed: (error) => failures.push(error) }
-    const sender = new BatchSender(cluster, owner, { compression: 'none', deliveryTimeoutMs })
+    const sender = new BatchSender(cluster, owner, { ...options, deliveryTimeoutMs })
     const sent: Sent[] = []
     for (const value of ['known', 'unknown', 'behind it']) {
       sent.push(follow(sender.send([record(value)]), { values: [value], partition: 0 }))

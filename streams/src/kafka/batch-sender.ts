@@ -47,6 +47,8 @@ export interface SenderWire {
 export interface SenderOptions {
   readonly compression: Compression
   readonly deliveryTimeoutMs: number
+  /** The largest batch, before compression. */
+  readonly batchBytesMax: number
 }
 
 /** A record that waits for its answer, or for room. */
@@ -100,7 +102,7 @@ export class BatchSender {
       transactional: owner.transactionalId !== null,
       compression: options.compression,
       codec: batchCodec,
-      bytesMax: kafkaLimits.batchBytesMax,
+      bytesMax: options.batchBytesMax,
     }
   }
 
@@ -113,7 +115,7 @@ export class BatchSender {
 
   /** See `Producer.send`. When one of the records is too large, none is sent. */
   async send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
-    for (const record of records) checkSize(record)
+    for (const record of records) checkSize(record, this.#seal.bytesMax)
     const send = new PendingSend()
     if (this.#waiting.length > 0 || this.#bytes >= kafkaLimits.sendBufferBytesMax) this.#waiting.push({ records, send })
     else this.#admit({ records, send })
@@ -152,7 +154,7 @@ export class BatchSender {
 
   #admit({ records, send }: Admission): void {
     const limits = {
-      bytesMax: kafkaLimits.batchBytesMax,
+      bytesMax: this.#seal.bytesMax,
       deadlineMs: performance.now() + this.#options.deliveryTimeoutMs,
     }
     for (const record of records) {
@@ -280,6 +282,8 @@ export class BatchSender {
     if (code === errorCode.outOfOrderSequence && isBehindAnother) {
       batch.isDoubtful = false // the broker waits for an earlier number, so it has not seen this one
       queue.draining = true
+    } else if (code === errorCode.messageTooLarge && this.#split(queue, batch)) {
+      queue.draining = true
     } else if (isPassing(code) || code === errorCode.concurrentTransactions) {
       if (afterAppend.has(code)) batch.isDoubtful = true
       queue.draining = true
@@ -287,6 +291,15 @@ export class BatchSender {
     } else {
       this.#giveUp(queue, batch, produceRefusal(queue, result))
     }
+  }
+
+  /** The topic takes smaller batches than we write: true when there was something to split. */
+  #split(queue: PartitionQueue, batch: OutgoingBatch): boolean {
+    const halves = batch.isDoubtful ? undefined : batch.split(queue, this.#seal.codec)
+    if (halves === undefined) return false
+    this.#bytes += halves[0].bytes + halves[1].bytes - batch.bytes
+    queue.replace(batch, halves)
+    return true
   }
 
   /** Nobody knows whether the batch is written: an idempotent producer repeats it, a transactional one must not go on. */
@@ -461,8 +474,7 @@ function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 }
 
 /** Measures only records that might be too large. */
-function checkSize(record: OutgoingRecord): void {
-  const bytesMax = kafkaLimits.batchBytesMax
+function checkSize(record: OutgoingRecord, bytesMax: number): void {
   const rough = (record.key?.length ?? 0) + (record.value?.length ?? 0)
   if (record.headers === undefined && rough < bytesMax / 2) return
   const bytes = soloBatchBytes(record)
@@ -470,7 +482,7 @@ function checkSize(record: OutgoingRecord): void {
   const { topic, partition } = record
   throw new StreamsError(
     'RECORD_TOO_LARGE',
-    `a record for ${topic}-${partition} takes ${bytes} bytes; the largest request is ${bytesMax}`,
+    `a record for ${topic}-${partition} takes ${bytes} bytes; batchBytesMax is ${bytesMax}`,
     { topic, partition },
   )
 }

@@ -285,6 +285,7 @@ export class KafkaFetcher implements Fetcher {
       return false
     }
     partition.unavailableSinceMs = undefined
+    if (this.#failure?.code === 'BROKER_UNAVAILABLE') this.#failure = undefined
     const { bytes, highWatermark, lastStableOffset, abortedTransactions } = fetched
     if (bytes.length > 0) {
       partition.buffer(

@@ -11,9 +11,9 @@ import { type CommittedOffset, type GroupMetadata, partitionKey, type TopicParti
 import { StreamsError } from '../core/errors.ts'
 import type { Cluster, ConnectionPurpose } from './cluster.ts'
 import { kafkaLimits } from './limits.ts'
+import { offsetTopics } from './offset-topics.ts'
 import { errorCode, isPassing, refusal, requireNone, responseOf } from './protocol-error.ts'
 import { pause } from './retry.ts'
-import { offsetTopics } from './transaction-coordinator.ts'
 
 /** Kafka's tools show subscriptions and assignments of groups of this type. */
 const protocolType = 'consumer'

@@ -3,6 +3,7 @@ import type { BatchCodec, Compression } from '../core/compression.ts'
 import type { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import { RecordBatchBuilder, stampProducer } from '../core/record-batch.ts'
+import { RecordCursor } from '../core/record-cursor.ts'
 
 /** Who writes: given by the broker or the transaction coordinator. */
 export interface ProducerIdentity {
@@ -102,6 +103,26 @@ export class OutgoingBatch {
     return this.#sealed ?? Buffer.alloc(0)
   }
 
+  /**
+   * The same records in two batches under the same sequence numbers, for a broker that finds one too large and has not written it. Of a
+   * batch of one record there is nothing to split.
+   */
+  split(of: TopicPartition, codec: BatchCodec): readonly [OutgoingBatch, OutgoingBatch] | undefined {
+    if (this.count < 2 || this.#sealed === undefined) return undefined
+    const half = Math.floor(this.count / 2)
+    const halves = [new OutgoingBatch(this.deadlineMs), new OutgoingBatch(this.deadlineMs)] as const
+    halves[0].sequence = this.sequence
+    halves[1].sequence = (this.sequence + half) & sequenceMask
+    let part = 0
+    for (const [index, record] of readBack(this.#sealed, of, codec).entries()) {
+      while ((this.#parts[part]?.first ?? 0) + (this.#parts[part]?.count ?? 0) <= index) part++
+      const send = this.#parts[part]?.send
+      if (send !== undefined) halves[index < half ? 0 : 1].append(record, send, Number.MAX_SAFE_INTEGER)
+    }
+    for (const { send } of this.#parts) send.finish() // its records are expected from the halves now
+    return halves
+  }
+
   acknowledge({ topic, partition }: TopicPartition, baseOffset: number): void {
     for (const { send, first, count } of this.#parts) {
       send.acknowledge({ topic, partition, baseOffset: baseOffset < 0 ? -1 : baseOffset + first, count })
@@ -191,6 +212,13 @@ export class PartitionQueue implements TopicPartition {
     this.inFlight--
   }
 
+  /** Puts two batches in the place of one that is not in flight. */
+  replace(batch: OutgoingBatch, halves: readonly [OutgoingBatch, OutgoingBatch]): void {
+    const index = this.batches.indexOf(batch)
+    this.batches.splice(index, 1, ...halves)
+    if (index < this.#sent) this.#sent++
+  }
+
   /** The batch is written, or given up; in the second case its number must not be used again. */
   remove(batch: OutgoingBatch, outcome: 'written' | 'givenUp'): void {
     const index = this.batches.indexOf(batch)
@@ -214,4 +242,27 @@ export class PartitionQueue implements TopicPartition {
     this.needsIdentity = false
     for (const batch of this.batches) batch.sequence = -1
   }
+}
+
+/** The records of a sealed batch. */
+function readBack(bytes: Buffer, { topic, partition }: TopicPartition, codec: BatchCodec): readonly OutgoingRecord[] {
+  const cursor = new RecordCursor()
+  cursor.reset({
+    topic,
+    partition,
+    fetchOffset: 0,
+    bytes,
+    highWatermark: 0,
+    lastStableOffset: 0,
+    abortedTransactions: [],
+    codec,
+  })
+  const records: OutgoingRecord[] = []
+  while (cursor.next()) {
+    const { bytes: from, timestamp, keyStart, keyEnd, valueStart, valueEnd } = cursor
+    const key = keyStart < 0 ? null : from.subarray(keyStart, keyEnd)
+    const value = valueStart < 0 ? null : from.subarray(valueStart, valueEnd)
+    records.push({ topic, partition, key, value, timestamp, headers: cursor.headers() })
+  }
+  return records
 }

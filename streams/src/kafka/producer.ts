@@ -2,14 +2,18 @@ import { initProducerIdV4 } from '@platformatic/kafka'
 import type { ProducedBatch, Producer, ProducerOptions } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
-import { BatchSender } from './batch-sender.ts'
+import { BatchSender, type SenderOptions } from './batch-sender.ts'
 import type { Cluster } from './cluster.ts'
+import { kafkaLimits } from './limits.ts'
 import type { ProducerIdentity } from './partition-queue.ts'
 import { produceWire } from './produce-wire.ts'
 import { requireNone, responseOf } from './protocol-error.ts'
 
-/** The default delivery timeout of a producer. */
-export const deliveryTimeoutDefaultMs = 30_000
+/** What a producer's options mean to its sender, with their defaults. */
+export function senderOptions(options: ProducerOptions): SenderOptions {
+  const { compression = 'none', deliveryTimeoutMs = 30_000, batchBytesMax = kafkaLimits.batchBytesMax } = options
+  return { compression, deliveryTimeoutMs, batchBytesMax }
+}
 
 /** An idempotent producer: has its producer id before the first record is sent, and repeats batches under the same sequence numbers. */
 export class KafkaProducer implements Producer {
@@ -26,8 +30,7 @@ export class KafkaProducer implements Producer {
       enlist: async () => {},
       failed: () => {},
     } as const
-    const { compression = 'none', deliveryTimeoutMs = deliveryTimeoutDefaultMs } = options
-    this.#sender = new BatchSender(produceWire(cluster, 'v9', null), owner, { compression, deliveryTimeoutMs })
+    this.#sender = new BatchSender(produceWire(cluster, 'v9', null), owner, senderOptions(options))
   }
 
   /** Gets a producer id; retries while no broker is available, up to the operation deadline. */

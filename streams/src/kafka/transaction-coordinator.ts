@@ -3,15 +3,16 @@ import {
   addPartitionsToTxnV3,
   type Connection,
   createAPI,
-  endTxnV4,
+  endTxnV3,
   initProducerIdV4,
   type Reader,
-  txnOffsetCommitV4,
+  txnOffsetCommitV3,
 } from '@platformatic/kafka'
 import type { CommittedOffset, GroupMetadata, TopicPartition } from '../core/broker.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import type { Cluster } from './cluster.ts'
 import { kafkaLimits } from './limits.ts'
+import { offsetTopics } from './offset-topics.ts'
 import type { ProducerIdentity } from './partition-queue.ts'
 import { errorCode, isPassing, refusal, requireNone, responseOf, translate } from './protocol-error.ts'
 import { pause } from './retry.ts'
@@ -22,21 +23,21 @@ interface EndTxnResponse {
 }
 
 /** EndTxn v5: the answer brings the identity of the next transaction (KIP-890). */
-const endTxnV5 = createAPI<Parameters<typeof endTxnV4.createRequest>, EndTxnResponse>(
+const endTxnV5 = createAPI<Parameters<typeof endTxnV3.createRequest>, EndTxnResponse>(
   26,
   5,
-  endTxnV4.createRequest,
+  endTxnV3.createRequest,
   (_id, _key, _version, reader: Reader) => {
     reader.readInt32()
     return { errorCode: reader.readInt16(), identity: { id: Number(reader.readInt64()), epoch: reader.readInt16() } }
   },
 )
 
-/** TxnOffsetCommit v5: adds the group to the transaction by itself (KIP-890); the bytes are those of v4. */
+/** TxnOffsetCommit v5: adds the group to the transaction by itself (KIP-890); the bytes are those of v3. */
 const txnOffsetCommitV5 = createAPI<
-  Parameters<typeof txnOffsetCommitV4.createRequest>,
-  txnOffsetCommitV4.TxnOffsetCommitResponse
->(28, 5, txnOffsetCommitV4.createRequest, txnOffsetCommitV4.parseResponse)
+  Parameters<typeof txnOffsetCommitV3.createRequest>,
+  txnOffsetCommitV3.TxnOffsetCommitResponse
+>(28, 5, txnOffsetCommitV3.createRequest, txnOffsetCommitV3.parseResponse)
 
 /** Codes that mean: this producer is not the current one of its transactional id, or its transaction was ended for it. */
 const deposed: ReadonlySet<number> = new Set([
@@ -135,7 +136,7 @@ export class TransactionCoordinator {
       })
     }
     const topics = offsetTopics(offsets)
-    const api = this.isV2 ? txnOffsetCommitV5 : txnOffsetCommitV4.api
+    const api = this.isV2 ? txnOffsetCommitV5 : txnOffsetCommitV3.api
     await this.#ask(
       `committing offsets of group ${group.groupId}`,
       async (connection, what) => {
@@ -173,7 +174,7 @@ export class TransactionCoordinator {
         identity.epoch,
         outcome === 'commit',
       ] as const
-      if (!this.isV2) return (await responseOf(endTxnV4.api.async(...request), what)).errorCode
+      if (!this.isV2) return (await responseOf(endTxnV3.api.async(...request), what)).errorCode
       const response = await responseOf(endTxnV5.async(...request), what)
       if (response.errorCode === errorCode.none) next = response.identity
       return response.errorCode
@@ -259,23 +260,4 @@ function decided(code: number, what: string): StreamsError {
   if (!deposed.has(code)) return refusal(code, what)
   const text = `${what}: another producer has this transactional id, or the transaction was open for longer than its timeout`
   return new StreamsError('FENCED', text, { cause: refusal(code, what) })
-}
-
-/** Offsets in the shape of the wire. */
-export function offsetTopics(
-  offsets: readonly (TopicPartition & CommittedOffset)[],
-): txnOffsetCommitV4.TxnOffsetCommitRequestTopic[] {
-  const topics = new Map<string, txnOffsetCommitV4.TxnOffsetCommitRequestPartition[]>()
-  for (const { topic, partition, offset, metadata } of offsets) {
-    const entry = {
-      partitionIndex: partition,
-      committedOffset: BigInt(offset),
-      committedLeaderEpoch: -1,
-      committedMetadata: metadata,
-    }
-    const known = topics.get(topic)
-    if (known === undefined) topics.set(topic, [entry])
-    else known.push(entry)
-  }
-  return [...topics].map(([name, partitions]) => ({ name, partitions }))
 }

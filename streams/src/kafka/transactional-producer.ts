@@ -12,7 +12,7 @@ import { BatchSender } from './batch-sender.ts'
 import type { Cluster } from './cluster.ts'
 import type { ProducerIdentity } from './partition-queue.ts'
 import { produceWire } from './produce-wire.ts'
-import { deliveryTimeoutDefaultMs } from './producer.ts'
+import { senderOptions } from './producer.ts'
 import { translate } from './protocol-error.ts'
 import { TransactionCoordinator } from './transaction-coordinator.ts'
 
@@ -37,7 +37,8 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #timeoutMs: number
   #identity: ProducerIdentity
   #state: TransactionState = 'ready'
-  #death: StreamsError | undefined
+  /** Why it is broken or dead. */
+  #failure: StreamsError | undefined
   /** True when something was sent to brokers, so that the coordinator may know of the transaction. */
   #isBegun = false
   #closing: Promise<void> | undefined
@@ -62,9 +63,8 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       },
       failed: (error: StreamsError) => this.#break(error),
     } as const
-    const { compression = 'none', deliveryTimeoutMs = deliveryTimeoutDefaultMs } = options
     const wire = produceWire(cluster, coordinator.isV2 ? 'v12' : 'v9', options.transactionalId)
-    this.#sender = new BatchSender(wire, owner, { compression, deliveryTimeoutMs })
+    this.#sender = new BatchSender(wire, owner, senderOptions(options))
   }
 
   /** Takes over the transactional id: fences its former producer and aborts what that left open. */
@@ -148,24 +148,29 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   /** A refusal leaves the transaction to be aborted; whatever is not known for sure ends this producer. */
   #break(error: StreamsError): void {
     if (hasCode(error, 'FENCED', 'OUTCOME_UNKNOWN', 'TIMED_OUT', 'BROKER_UNAVAILABLE', 'CLOSED')) this.#die(error)
-    else if (this.#state === 'open') this.#state = 'broken'
+    else if (this.#state === 'open') {
+      this.#state = 'broken'
+      this.#failure = error
+    }
   }
 
   #die(error: StreamsError): void {
     if (this.#state === 'dead') return
     this.#state = 'dead'
-    this.#death = error
+    this.#failure = error
     this.#sender.abandon(error)
   }
 
   #requireUsable(): void {
     if (this.#state === 'dead') throw this.#dead()
     if (this.#state === 'broken')
-      throw new StreamsError('INVALID_STATE', 'a step of this transaction has failed: abort it')
+      throw new StreamsError('INVALID_STATE', 'a step of this transaction has failed: abort it', {
+        cause: this.#failure,
+      })
   }
 
   #dead(): StreamsError {
-    const cause = this.#death
+    const cause = this.#failure
     const code = hasCode(cause, 'FENCED', 'CLOSED') ? cause.code : 'OUTCOME_UNKNOWN'
     return new StreamsError(
       code,

@@ -224,6 +224,26 @@ export function describeBrokerContract(name: string, makeBroker: () => Promise<B
         expect(await readAll(topic)).toEqual(['small', 'and smaller'])
       })
 
+      it('splits batches for a topic whose largest message is smaller', async () => {
+        const topic = await makeTopic(1, { 'max.message.bytes': '5000' })
+        const producer = await openProducer()
+        const values = Array.from({ length: 200 }, (_, i) => `${i}`.padEnd(100, '.'))
+        const produced = await Promise.all([
+          producer.send(values.slice(0, 150).map((value) => record(topic, value))),
+          producer.send(values.slice(150).map((value) => record(topic, value))),
+        ])
+        expect(produced.map((batches) => batches.reduce((sum, { count }) => sum + count, 0))).toEqual([150, 50])
+        expect(await readAll(topic)).toEqual(values)
+      })
+
+      it.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('takes %s compression', async (compression) => {
+        const topic = await makeTopic()
+        const producer = closing(await under.broker.openProducer({ clientId: 'contract', compression }))
+        const values = Array.from({ length: 300 }, (_, i) => `value ${i} `.repeat(i % 7))
+        await producer.send(values.map((value) => record(topic, value)))
+        expect(await readAll(topic)).toEqual(values)
+      })
+
       it('refuses everything after close, which can be repeated', async () => {
         const topic = await makeTopic()
         const producer = await openProducer()
