@@ -199,6 +199,19 @@ test('a partial is late for the window whose end lies at stream time minus grace
   expect(driver.dropped).toEqual(new Map([['late', 3]]))
 })
 
+test('a window time that is no whole number fails its record', async () => {
+  const builder = new StreamsBuilder()
+  builder
+    .stream('events', { key: utf8, value: utf8 })
+    .groupByKey()
+    .preAggregate({ name: 'p', windowSizeMs: 10, aggregator: count(), windowTimeOf: (value) => Number(value) })
+    .windowedBy(tumblingWindows({ sizeMs: 10, graceMs: 0 }))
+    .merge()
+  const driver = new TopologyDriver(builder.build())
+  const record = { key: 'a', value: 'soon', timestamp: 0 }
+  await expect(driver.pipe('events', serdes, record)).rejects.toThrow('windowTimeOf must give a whole number')
+})
+
 describe('every record is counted or late, and late once per window', () => {
   const times = fc.array(fc.nat(200), { minLength: 1, maxLength: 60 })
   const options = fc.record({

@@ -1,5 +1,6 @@
 import type { Aggregator } from '../aggregate/aggregator.ts'
 import type { Partial } from '../aggregate/partial.ts'
+import { StreamsError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { noHeaders, type StreamRecord } from '../core/record.ts'
 import type { Serde } from '../core/serde.ts'
@@ -58,6 +59,8 @@ export class PreAggregateProcessor<K, V, A, R> implements Processor<K | null, V,
       this.#context?.dropped('negative-timestamp', 1)
       return
     }
+    if (!Number.isSafeInteger(windowMs))
+      throw new StreamsError('INVALID_RECORD', `windowTimeOf must give a whole number of milliseconds, not ${windowMs}`)
     const startMs = windowMs - (windowMs % windowSizeMs)
     const byKey = startMs === this.#lastStartMs ? this.#lastByKey : this.#byKeyOf(startMs)
     const id = rowId(key, keySerde)
