@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StorageError } from './errors.ts'
 
-/** Variables by name, as `process.env` has them. */
+/** Variables by name, as the process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** How long a migration waits for a server that is not up yet. */

@@ -89,11 +89,11 @@ describe('createLeadSink', () => {
 
   it('answers a refused lead with its reason and keeps the original in the dead-letter topic', async () => {
     const { sink, outcomes, letters, counts } = setUp((lead) =>
-      lead.country === 'XXX'
+      lead.country === 'TUR'
         ? { outcome: 'rejected', reason: 'country: value too long' }
         : { outcome: 'stored', reason: null },
     )
-    const refused = codec.encode(leadOf({ country: 'XXX' }))
+    const refused = codec.encode(leadOf({ country: 'TUR' }))
     await sink.write(batchOf([codec.encode(leadOf()), refused, Buffer.from('poison')]), context)
     expect(outcomes().map(({ outcome, reason }) => `${outcome} ${reason}`)).toEqual([
       'stored null',

@@ -1,6 +1,6 @@
-// The connection and its migrations.
+// biome-ignore-all assist/source/organizeImports: the exports are grouped by who needs them.
 
-export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
+// The connection and its migrations.
 export {
   type AvroInsert,
   type ClickHouse,
@@ -9,6 +9,9 @@ export {
   type Query,
   type Row,
 } from './clickhouse.ts'
+export { clickHouseMigrations, migrateClickHouse } from './migrate.ts'
+export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
+
 // What the API reads.
 export {
   createEventRepository,
@@ -17,6 +20,5 @@ export {
   type EventRepository,
   type StoredEvent,
 } from './event-repository.ts'
-export { dateTime64MaxMs, pageRowsMax, rangeRowsMax } from './limits.ts'
-export { clickHouseMigrations, migrateClickHouse } from './migrate.ts'
 export { createStatsRepository, type StatsQuery, type StatsRepository, type StoredStats } from './stats-repository.ts'
+export { dateTime64MaxMs, pageRowsMax, rangeRowsMax } from './limits.ts'

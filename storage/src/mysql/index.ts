@@ -1,8 +1,11 @@
-// The connection and its migrations.
+// biome-ignore-all assist/source/organizeImports: the exports are grouped by who needs them.
 
+// The connection and its migrations.
+export { type CallOptions, type Database, type Mysql, type MysqlOptions, openMysql } from './mysql.ts'
+export type { InsertNew } from './insert-new.ts'
+export { migrateMysql, mysqlMigrations } from './migrate.ts'
 export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
-// API logs and accounts.
-export { type ApiLogRepository, createApiLogRepository, type StoredApiLog } from './api-log-repository.ts'
+
 // Leads.
 export {
   createLeadRepository,
@@ -19,8 +22,11 @@ export {
   type StoredLead,
 } from './lead-repository.ts'
 export { pageRowsMax } from './limits.ts'
-export { migrateMysql, mysqlMigrations } from './migrate.ts'
-export { type CallOptions, type Database, type Mysql, type MysqlOptions, openMysql } from './mysql.ts'
+
+// API logs and accounts.
+export { type ApiLogRepository, createApiLogRepository, type StoredApiLog } from './api-log-repository.ts'
+export { createUserRepository, type StoredUser, type UserRepository, type UserSeed } from './user-repository.ts'
+
 // What sinks store together with the rows.
 export {
   createSinkOffsetRepository,
@@ -31,4 +37,3 @@ export {
   type SinkRange,
   type StoredOffsets,
 } from './sink-range.ts'
-export { createUserRepository, type StoredUser, type UserRepository, type UserSeed } from './user-repository.ts'
