@@ -203,7 +203,7 @@ describe('statistics', () => {
   it('show the last state of every window within a moment', async () => {
     await servers.produce('stats', 'event-stats', [stats(0), stats(1), stats(0, { count: 9, final: true })])
     const counts = async () => (await get('&from=0')).json.windows.map((window: EventStats) => window.count)
-    await expect.poll(counts, { timeout: 5_000 }).toEqual([9, 4])
+    await expect.poll(counts, { timeout: 15_000 }).toEqual([9, 4])
     expect((await get('&from=0')).json).toMatchObject({
       source: 'memory',
       truncated: false,
@@ -363,7 +363,7 @@ describe('the log of the API', () => {
     ]
     const ids = answers.map((answer) => answer.headers.get('x-request-id'))
     const entries = () => ids.map((id) => logs.records.find(({ value }) => value.request_id === id)?.value)
-    await expect.poll(() => entries().every((entry) => entry !== undefined), { timeout: 5_000 }).toBe(true)
+    await expect.poll(() => entries().every((entry) => entry !== undefined), { timeout: 15_000 }).toBe(true)
     expect(entries()).toMatchObject([
       { route: '/api/v1/user/profile', status: 200, role: 'analyst', error_code: null },
       { route: '/api/v1/leads', status: 403, error_code: 'FORBIDDEN' },
