@@ -73,7 +73,7 @@ export class TransactionCoordinator {
     return this.#cluster.retrying(what, async () => {
       this.#nodeId ??= await this.#cluster.findCoordinator('transaction', this.#transactionalId)
       try {
-        this.isV2 = await this.#cluster.hasTransactionsV2(this.#nodeId)
+        if (former === undefined) this.isV2 = await this.#cluster.hasTransactionsV2(this.#nodeId)
         const connection = await this.#cluster.connection(this.#nodeId, 'control')
         const call = initProducerIdV4.api.async(
           connection,
@@ -166,20 +166,43 @@ export class TransactionCoordinator {
   /** Ends the transaction; the decision is final once this resolves. Returns the identity of the next one. */
   async end(identity: ProducerIdentity, outcome: 'commit' | 'abort'): Promise<ProducerIdentity> {
     let next = identity
-    await this.#ask(`ending the transaction (${outcome})`, async (connection, what) => {
-      const request = [
-        connection,
-        this.#transactionalId,
-        BigInt(identity.id),
-        identity.epoch,
-        outcome === 'commit',
-      ] as const
-      if (!this.isV2) return (await responseOf(endTxnV3.api.async(...request), what)).errorCode
-      const response = await responseOf(endTxnV5.async(...request), what)
-      if (response.errorCode === errorCode.none) next = response.identity
-      return response.errorCode
+    const what = `ending the transaction (${outcome})`
+    await this.#ask(what, async (connection) => {
+      const answer = await this.#endOnce(connection, identity, outcome, what)
+      next = answer.identity
+      return answer.errorCode
     })
     return next
+  }
+
+  /** Aborts a transaction of which it is not clear whether the coordinator knows it: a refused step may have been the first. */
+  async abortWhatThereIs(identity: ProducerIdentity): Promise<ProducerIdentity> {
+    let next = identity
+    const what = 'aborting the transaction'
+    await this.#ask(what, async (connection) => {
+      const answer = await this.#endOnce(connection, identity, 'abort', what)
+      next = answer.identity
+      return answer.errorCode === errorCode.invalidTxnState ? errorCode.none : answer.errorCode
+    })
+    return next
+  }
+
+  async #endOnce(
+    connection: Connection,
+    identity: ProducerIdentity,
+    outcome: 'commit' | 'abort',
+    what: string,
+  ): Promise<EndTxnResponse> {
+    const request = [
+      connection,
+      this.#transactionalId,
+      BigInt(identity.id),
+      identity.epoch,
+      outcome === 'commit',
+    ] as const
+    if (!this.isV2) return { errorCode: (await responseOf(endTxnV3.api.async(...request), what)).errorCode, identity }
+    const response = await responseOf(endTxnV5.async(...request), what)
+    return response.errorCode === errorCode.none ? response : { errorCode: response.errorCode, identity }
   }
 
   /**

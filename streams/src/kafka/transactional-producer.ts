@@ -121,14 +121,11 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
 
   async #end(outcome: 'commit' | 'abort'): Promise<void> {
     const former = this.#identity
-    if (this.#state === 'broken') {
-      // How much of it the coordinator knows is not clear: taking over from ourselves aborts whatever there is.
-      this.#identity = await this.#coordinator.init(this.#timeoutMs, former)
-    } else {
-      if (this.#isBegun) this.#identity = await this.#coordinator.end(former, outcome)
-      const isBumped = this.#identity.epoch !== former.epoch || this.#identity.id !== former.id
-      if (this.#sender.hasGivenUp && !isBumped) this.#identity = await this.#coordinator.init(this.#timeoutMs, former)
-    }
+    if (this.#state === 'broken') this.#identity = await this.#coordinator.abortWhatThereIs(former)
+    else if (this.#isBegun) this.#identity = await this.#coordinator.end(former, outcome)
+    // Numbers of batches that were given up must not be used again: another epoch, unless the end has brought one.
+    const isBumped = this.#identity.epoch !== former.epoch || this.#identity.id !== former.id
+    if (this.#sender.hasGivenUp && !isBumped) this.#identity = await this.#coordinator.init(this.#timeoutMs, former)
     const isSame = this.#identity.epoch === former.epoch && this.#identity.id === former.id
     this.#sender.reset(isSame ? undefined : this.#identity)
     this.#isBegun = false
