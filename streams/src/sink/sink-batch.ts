@@ -1,9 +1,9 @@
 import type { TopicPartition } from '../core/broker.ts'
 import { noHeaders, type RecordHeader } from '../core/record.ts'
 
-/** First sizes; both double. */
-const firstRows = 256
-const firstBytes = 64 * 1024
+/** First sizes, for batches of a few records; both double. */
+const firstRows = 64
+const firstBytes = 8 * 1024
 
 /** Numbers of one row in `#places`: key start and end, value start and end. */
 const placeSize = 4
