@@ -8,22 +8,22 @@ import { rejectionCodes } from './events/event-reader.ts'
 const page = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8')
 const config = readFileSync(new URL('config.ts', import.meta.url), 'utf8')
 
-/** The rows of the table whose header begins with `first`, as cells. */
+/** The rows of the table whose header begins with `first`, as cells; however the table is padded. */
 function tableRows(first: string): string[][] {
   const lines = page.split('\n')
-  const start = lines.findIndex((line) => line.startsWith(`| ${first} |`))
+  const start = lines.findIndex((line) => cellsOf(line)[0] === first)
   expect(start).toBeGreaterThan(0)
-  const rows: string[][] = []
-  for (const line of lines.slice(start + 2)) {
-    if (!line.startsWith('|')) break
-    rows.push(
-      line
+  const end = lines.findIndex((line, i) => i > start && !line.startsWith('|'))
+  return lines.slice(start + 2, end).map(cellsOf)
+}
+
+function cellsOf(line: string): string[] {
+  return line.startsWith('|')
+    ? line
         .split('|')
         .slice(1, -1)
-        .map((cell) => cell.trim()),
-    )
-  }
-  return rows
+        .map((cell) => cell.trim())
+    : []
 }
 
 describe('docs/api.md', () => {

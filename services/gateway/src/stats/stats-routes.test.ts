@@ -168,7 +168,7 @@ describe('streaming statistics', () => {
     const { stream } = await open('', { authorization })
     const before = test.hub.size
     await new Promise((resolve) => stream.once('end', resolve))
-    await expect.poll(() => test.hub.size).toBe(before - 1)
+    await expect.poll(() => test.hub.size, { timeout: 5_000 }).toBe(before - 1)
   })
 
   it('forgets a client that goes away', async () => {
@@ -180,7 +180,7 @@ describe('streaming statistics', () => {
     expect(answer.status).toBe(200)
     expect(own.hub.size).toBe(1)
     abort.abort()
-    await expect.poll(() => own.hub.size).toBe(0)
+    await expect.poll(() => own.hub.size, { timeout: 5_000 }).toBe(0)
     await own.close()
   })
 
