@@ -33,7 +33,7 @@ const spec = {
   /** Subscribers see a result at most about this much later. */
   commitIntervalMs: envInt('MILLRACE_COMMIT_INTERVAL_MS', { default: 100, min: 10, max: 60_000 }),
   /** A window is final when nothing has arrived for it for this long after its end. */
-  graceMs: envInt('MILLRACE_GRACE_MS', { default: 600_000, min: 0, max: 7 * 24 * hourMs }),
+  graceMs: envInt('MILLRACE_GRACE_MS', { default: 60_000, min: 0, max: 7 * 24 * hourMs }),
   /** A window is kept for this long after its last event has arrived, and takes more until then. */
   retentionMs: envInt('MILLRACE_RETENTION_MS', { default: 7 * 24 * hourMs, min: hourMs, max: 366 * 24 * hourMs }),
   /** A partition without events for this long no longer holds up the closing of windows. */
