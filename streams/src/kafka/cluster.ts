@@ -180,7 +180,8 @@ export class Cluster {
         if (failure.code !== 'BROKER_UNAVAILABLE') throw failure
       }
     }
-    throw new StreamsError('BROKER_UNAVAILABLE', `none of ${this.#options.brokers.join(', ')} can be reached`, {
+    const why = failure === undefined ? '' : ` (${failure.message})`
+    throw new StreamsError('BROKER_UNAVAILABLE', `none of ${this.#options.brokers.join(', ')} can be reached${why}`, {
       cause: failure,
     })
   }

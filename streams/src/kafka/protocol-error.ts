@@ -1,4 +1,4 @@
-import { GenericError, protocolErrors, protocolErrorsCodesById, ResponseError } from '@platformatic/kafka'
+import { protocolErrors, protocolErrorsCodesById, ResponseError } from '@platformatic/kafka'
 import { type ErrorContext, StreamsError, type StreamsErrorCode } from '../core/errors.ts'
 
 /** Kafka's error codes that we decide by. */
@@ -71,6 +71,15 @@ const rebalanced: ReadonlySet<number> = new Set([
   errorCode.fencedInstanceId,
 ])
 
+/** The client's codes for connections that are lost or take too long. */
+const networkCodes: ReadonlySet<string> = new Set(['PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT'])
+
+/** Codes of the client and of node:tls that no later attempt mends: credentials, TLS where there is none, certificates. */
+const lastingCodes = /^(PLT_KFK_AUTHENTICATION|PLT_KFK_USER|PLT_KFK_UNSUPPORTED.*|.*CERT.*|UNABLE_TO_.*|ERR_SSL_.*)$/
+
+/** How far causes are followed. */
+const causesMax = 5
+
 /** Kafka's name of an error code. */
 export function errorName(code: number): string {
   return protocolErrorsCodesById[code] ?? `error ${code}`
@@ -92,13 +101,17 @@ export function requireNone(code: number, what: string, context: ErrorContext = 
   if (code !== errorCode.none) throw refusal(code, what, context)
 }
 
-/** Whatever the client threw as an error of ours; a lost connection and a timeout become `BROKER_UNAVAILABLE`. */
+/**
+ * Whatever the client threw as an error of ours. A lost connection and a timeout become `BROKER_UNAVAILABLE`, which retries understand; refused
+ * credentials and certificates do not.
+ */
 export function translate(error: unknown, what: string): StreamsError {
   if (error instanceof StreamsError) return error
-  if (error instanceof GenericError && error.code !== 'PLT_KFK_NETWORK' && error.code !== 'PLT_KFK_TIMEOUT') {
-    return new StreamsError('BROKER_REFUSED', `${what}: ${error.message}`, { cause: error })
-  }
-  return new StreamsError('BROKER_UNAVAILABLE', `${what}: ${messageOf(error)}`, { cause: error })
+  const chain = causesOf(error)
+  const text = `${what}: ${[...new Set(chain.map(messageOf))].join(': ')}`
+  const isLasting = chain.some((one) => lastingCodes.test(codeOf(one)))
+  const isNetwork = chain.some((one) => networkCodes.has(codeOf(one)))
+  return new StreamsError(isLasting || !isNetwork ? 'BROKER_REFUSED' : 'BROKER_UNAVAILABLE', text, { cause: error })
 }
 
 /** The response of a call whose client throws as soon as any code in it is not 0: we look at the codes one by one. */
@@ -121,7 +134,22 @@ function refusalCode(code: number): StreamsErrorCode {
   return 'BROKER_REFUSED'
 }
 
+/** The error and what caused it, outermost first. */
+function causesOf(error: unknown): readonly unknown[] {
+  const chain: unknown[] = []
+  for (
+    let one = error;
+    one !== undefined && chain.length < causesMax;
+    one = one instanceof Error ? one.cause : undefined
+  )
+    chain.push(one)
+  return chain
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
+
 function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message
+  return error instanceof Error ? error.message : String(error)
 }
