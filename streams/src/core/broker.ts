@@ -195,6 +195,7 @@ export interface Broker {
   openAdmin(): Promise<Admin>
 }
 
+/** How to read. */
 export interface FetcherOptions {
   readonly clientId: string
   /** `committed` (the default): neither open nor aborted transactions are returned to the cursor's user. */
@@ -205,6 +206,7 @@ export interface FetcherOptions {
   readonly fetchBytesMax?: number
 }
 
+/** How to be a member. */
 export interface GroupMemberOptions {
   readonly clientId: string
   readonly groupId: string
@@ -218,6 +220,7 @@ export interface GroupMemberOptions {
   readonly assignment?: 'same-number' | 'spread'
 }
 
+/** How to write. */
 export interface ProducerOptions {
   readonly clientId: string
   /** Default `none`. */
@@ -228,6 +231,7 @@ export interface ProducerOptions {
   readonly batchBytesMax?: number
 }
 
+/** How to write in transactions. */
 export interface TransactionalProducerOptions extends ProducerOptions {
   readonly transactionalId: string
   /** The broker aborts a transaction that is open for longer. Default 60,000. */

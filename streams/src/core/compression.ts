@@ -4,6 +4,7 @@ import { StreamsError } from './errors.ts'
 
 /** Kafka's compression types; the index is the number in the lowest three bits of a batch's attributes. */
 export const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+/** A name of a compression type. */
 export type Compression = (typeof compressions)[number]
 
 /** The largest a batch may become when it is inflated: brokers take batches of 1 MiB, and a bomb of that size inflates a thousandfold. */

@@ -16,8 +16,9 @@ import { kafkaLimits } from './limits.ts'
 import { errorCode, isPassing } from './protocol-error.ts'
 import { backoffMs, pause } from './retry.ts'
 
-/** The defaults of `GroupMemberOptions`. */
-export const sessionTimeoutDefaultMs = 10_000
+const sessionTimeoutDefaultMs = 10_000
+
+/** How long handlers may take at a rebalance, unless said otherwise. */
 export const rebalanceTimeoutDefaultMs = 60_000
 
 /** Beats at least this often, however long the session timeout is: a member learns of a rebalance with its next beat. */

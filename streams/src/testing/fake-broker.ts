@@ -46,6 +46,7 @@ export interface FakeRecord {
   readonly headers: readonly RecordHeader[]
 }
 
+/** What a fake broker runs on. */
 export interface FakeBrokerOptions {
   /** Without one, waits are real; with one, whoever moves it calls `tick`. */
   readonly clock?: Clock
