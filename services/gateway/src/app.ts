@@ -32,6 +32,7 @@ import type { LeadStore } from './leads/ports.ts'
 import {
   bodyBytesMax,
   connectionsCheckMs,
+  connectionsMax,
   connectionTimeoutMs,
   eventLoopDelayMsMax,
   headersTimeoutMs,
@@ -105,7 +106,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
 }
 
 function createServer(logger: FastifyBaseLogger): GatewayApp {
-  return fastify({
+  const app = fastify({
     loggerInstance: logger,
     // Requests are logged to Kafka; what fails is logged by the error handler.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -123,7 +124,9 @@ function createServer(logger: FastifyBaseLogger): GatewayApp {
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
     clientErrorHandler: answerBrokenRequest,
-  }).withTypeProvider<TypeBoxTypeProvider>()
+  })
+  app.server.maxConnections = connectionsMax
+  return app.withTypeProvider<TypeBoxTypeProvider>()
 }
 
 /** While the service closes, what is under way is finished and nothing new is begun. */

@@ -10,7 +10,9 @@ export const requestTimeoutMs = 30_000
 /** Headers take one packet or two: who needs longer holds a socket on purpose. */
 export const headersTimeoutMs = 10_000
 /** How often Node looks for requests over the two bounds above. */
-export const connectionsCheckMs = 5_000
+export const connectionsCheckMs = 2_000
+/** Open sockets: beyond it new ones are closed at once, so that waiting clients cannot take the memory of those being served. */
+export const connectionsMax = 10_000
 /** A socket without any traffic. */
 export const connectionTimeoutMs = 60_000
 /** Longer than the usual 60 s of load balancers, so that they close first and never send into a closing socket. */

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import type { EventStats, LeadOutcome } from '@millrace/schemas'
+import { createStatsRepository } from '@millrace/storage/clickhouse'
 import { createLeadRepository } from '@millrace/storage/mysql'
 import { defaultPartition } from '@millrace/streams/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createStatsStore } from '../src/stats/stats-store.ts'
 import { launchGateway, type RunningGateway, seedAccounts, startGateway } from './running-gateway.ts'
 import { openServers, type RealServers } from './servers.ts'
 
@@ -209,6 +211,24 @@ describe('statistics', () => {
       truncated: false,
       windows: [{ final: true }, { final: false, avg: 1.5 }],
     })
+  })
+
+  it('reach back into ClickHouse, from either end', async () => {
+    const rows = Array.from({ length: 5 }, (_, i) => {
+      const time = (ms: number) => `fromUnixTimestamp64Milli(${ms})`
+      const start = startMs + i * 60_000
+      return `('${type}-old', '1m', ${time(start)}, ${time(start + 60_000)}, ${i}, 1, 2, 2, NULL, 3.5, true, ${time(start)}, 0, ${i})`
+    })
+    await servers.clickHouse.command('inserting', `INSERT INTO stats SETTINGS async_insert=0 VALUES ${rows.join(', ')}`)
+    const store = createStatsStore(createStatsRepository(servers.clickHouse))
+    const range = { eventType: `${type}-old`, interval: '1m' as const, fromMs: 0, toMs: Date.now(), limit: 3 }
+    const counts = async (keep: 'oldest' | 'newest') =>
+      (await store.range({ ...range, keep })).map(({ count }) => count)
+    expect(await counts('oldest')).toEqual([0, 1, 2])
+    expect(await counts('newest')).toEqual([2, 3, 4])
+    expect(await store.range({ ...range, keep: 'oldest', limit: 1 })).toMatchObject([
+      { avg: 2, min: null, max: 3.5, final: true },
+    ])
   })
 
   it('stream, and go on with another gateway where one was lost', async () => {

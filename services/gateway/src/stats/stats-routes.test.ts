@@ -103,6 +103,12 @@ describe('asking for statistics', () => {
     expect(answer.json().errors).toMatchObject([{ pointer, in: 'query', ...(detail === undefined ? {} : { detail }) }])
   })
 
+  it('gives out sums beyond all numbers as null', async () => {
+    test.view.apply(stats('huge', 0, '1d', { sum: Number.POSITIVE_INFINITY, avg: Number.NaN, min: 1, max: 2 }))
+    const answer = await get('?event_type=huge&time_interval=1d')
+    expect(answer.json().windows).toMatchObject([{ sum: null, avg: null, min: 1, max: 2 }])
+  })
+
   it('answers 503 rather than half when older windows are only in a store that is away', async () => {
     const view = new StatsView(1)
     view.caughtUp = true

@@ -10,7 +10,7 @@ export const StatsWindow = Type.Object({
   window_end: Type.Integer({ description: 'UNIX milliseconds, exclusive.' }),
   count: Type.Integer({ description: 'Events in the window.' }),
   value_count: Type.Integer({ description: 'Events in the window that had a number in metadata.value.' }),
-  sum: Type.Number(),
+  sum: nullableNumber('null when it is beyond a 64-bit number.'),
   avg: nullableNumber('sum / value_count; null without values.'),
   min: nullableNumber('null without values.'),
   max: nullableNumber('null without values.'),
@@ -27,11 +27,16 @@ export function toStatsWindow(stats: EventStats): StatsWindow {
     window_end: stats.window_end,
     count: stats.count,
     value_count: stats.value_count,
-    sum: stats.sum,
-    avg: stats.avg,
-    min: stats.min,
-    max: stats.max,
+    sum: finite(stats.sum),
+    avg: finite(stats.avg),
+    min: finite(stats.min),
+    max: finite(stats.max),
     final: stats.final,
     updated_at: stats.updated_at,
   }
+}
+
+/** JSON has no word for infinity, to which sums of very large values come. */
+function finite(number: number | null): number | null {
+  return number !== null && Number.isFinite(number) ? number : null
 }
