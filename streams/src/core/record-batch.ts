@@ -22,19 +22,24 @@ export interface BatchOptions {
   readonly codec?: BatchCodec
 }
 
-/** Bytes of an empty batch. */
-const sizeStart = 512
+/** Room for the first records, when nobody knows how many there will be. */
+const roomMin = 512
 
 /**
  * Collects records of one partition into one record batch (layout: `record-batch-layout.ts`). Bytes are written once, into one growing
  * buffer; `build` adds the header and the checksum.
  */
 export class RecordBatchBuilder {
-  #bytes = Buffer.allocUnsafe(sizeStart)
+  #bytes: Buffer
   #at = batchHeaderBytes
   #count = 0
   #baseTimestamp = 0
   #maxTimestamp = 0
+
+  /** `room`: how large the batch is likely to become; a good guess saves copies. */
+  constructor(room = roomMin) {
+    this.#bytes = Buffer.allocUnsafe(Math.max(room, roomMin))
+  }
 
   get count(): number {
     return this.#count

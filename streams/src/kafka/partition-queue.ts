@@ -22,6 +22,9 @@ export interface BatchSeal {
 /** Sequence numbers go on at 0 after 2^31 − 1. */
 const sequenceMask = 0x7fffffff
 
+/** Room for a batch beyond what those before it took. */
+const roomSpare = 1.1
+
 /** One call of `send`: resolved when the last of its batches is acknowledged, rejected with the first that fails. */
 export class PendingSend {
   readonly promise: Promise<readonly ProducedBatch[]>
@@ -68,12 +71,13 @@ export class OutgoingBatch {
   /** Memory it holds, as counted by the sender. */
   bytes = 0
   count = 0
-  #builder: RecordBatchBuilder | undefined = new RecordBatchBuilder()
+  #builder: RecordBatchBuilder | undefined
   #sealed: Buffer | undefined
   readonly #parts: { readonly send: PendingSend; readonly first: number; count: number }[] = []
 
-  constructor(deadlineMs: number) {
+  constructor(deadlineMs: number, room?: number) {
     this.deadlineMs = deadlineMs
+    this.#builder = new RecordBatchBuilder(room)
   }
 
   /** False when the batch is full or sealed. */
@@ -151,6 +155,8 @@ export class PartitionQueue implements TopicPartition {
   notBeforeMs = 0
   #identity: ProducerIdentity
   #nextSequence = 0
+  /** What a batch is likely to take, by those before it. */
+  #room = 0
   /** How many of the first batches are in flight. */
   #sent = 0
 
@@ -186,7 +192,7 @@ export class PartitionQueue implements TopicPartition {
     const last = this.batches.at(-1)
     const bytesBefore = last?.bytes ?? 0
     if (last?.append(record, send, limits.bytesMax)) return last.bytes - bytesBefore
-    const batch = new OutgoingBatch(limits.deadlineMs)
+    const batch = new OutgoingBatch(limits.deadlineMs, Math.min(this.#room, limits.bytesMax))
     batch.append(record, send, limits.bytesMax)
     this.batches.push(batch)
     return batch.bytes
@@ -200,6 +206,7 @@ export class PartitionQueue implements TopicPartition {
       batch.sequence = this.#nextSequence
       this.#nextSequence = (this.#nextSequence + batch.count) & sequenceMask
     }
+    this.#room = Math.ceil((this.#room + batch.bytes * roomSpare) / 2)
     batch.isInFlight = true
     this.#sent++
     this.inFlight++
