@@ -119,6 +119,10 @@ export class StreamThread {
     this.#throwCommitFailure()
     await this.#serveGroup(session)
     if (!(await this.#buildTasks(session, fetcher))) return
+    if (this.#tasks.size === 0) {
+      await this.#pause(pollWaitMsMax)
+      return
+    }
     await this.#fetch(fetcher)
     await this.#process(fetcher)
     if (this.#isCommitDue()) await this.#beginCommit(session)
@@ -213,6 +217,8 @@ export class StreamThread {
     const { clock, commitIntervalMs } = this.#options
     const untilCommitMs = Math.max(0, this.#lastCommitMs + commitIntervalMs - clock.nowMs())
     const waitMs = this.#hasWork() ? 0 : Math.min(pollWaitMsMax, untilCommitMs)
+    // A poll that does not wait, and records that are all in memory, never let go: sockets, timers and the commit under way would stand still.
+    if (waitMs === 0) await new Promise((resolve) => setImmediate(resolve))
     try {
       const fetched = await fetcher.poll(waitMs)
       const nowMs = clock.nowMs()
