@@ -11,7 +11,7 @@ it('has defaults for development on one machine', () => {
     applicationId: 'millrace-processor',
     guarantee: 'exactly_once',
     commitIntervalMs: 100,
-    graceMs: 600_000,
+    graceMs: 60_000,
     retentionMs: 604_800_000,
     idleMs: 5_000,
   })
