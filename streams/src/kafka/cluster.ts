@@ -62,6 +62,8 @@ export class Cluster {
   readonly #addresses = new Map<number, Address>()
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #requestTimeoutMs: Readonly<Record<ConnectionPurpose, number>>
+  /** When brokers could not be reached the last time. */
+  readonly #failedMs = new Map<string, number>()
   #turn = 0
 
   /** `joinTimeoutMs`: how long a join may wait at the broker. */
@@ -164,19 +166,20 @@ export class Cluster {
     return this.#connectionTo(`${nodeId}/${purpose}`, address, purpose)
   }
 
-  /** A connection to any broker: known ones in turn, then those to begin with. */
+  /** A connection to any broker: known ones in turn, then those to begin with; those that failed a moment ago at last. */
   async any(): Promise<Connection> {
-    const known = [...this.#addresses.values()]
-    const candidates = [...known, ...this.#bootstrap]
-    const turn = this.#turn++
+    const candidates = [...this.#addresses.values(), ...this.#bootstrap]
+    const turn = this.#turn++ % candidates.length
+    const inTurn = [...candidates.slice(turn), ...candidates.slice(0, turn)]
+    const failedAfterMs = performance.now() - kafkaLimits.avoidFailedForMs
+    const hasFailed = (address: Address) => (this.#failedMs.get(keyOf(address)) ?? 0) > failedAfterMs
     let failure: StreamsError | undefined
-    for (let i = 0; i < candidates.length; i++) {
-      const address = candidates[(turn + i) % candidates.length]
-      if (address === undefined) continue
+    for (const address of [...inTurn.filter((one) => !hasFailed(one)), ...inTurn.filter(hasFailed)]) {
       try {
-        return await this.#connectionTo(`${address.host}:${address.port}`, address, 'control')
+        return await this.#connectionTo(keyOf(address), address, 'control')
       } catch (error) {
-        failure = translate(error, `connecting to ${address.host}:${address.port}`)
+        this.#failedMs.set(keyOf(address), performance.now())
+        failure = translate(error, `connecting to ${keyOf(address)}`)
         if (failure.code !== 'BROKER_UNAVAILABLE') throw failure
       }
     }
@@ -248,6 +251,10 @@ export class Cluster {
       throw translate(error, `connecting to ${host}:${port}`)
     }
   }
+}
+
+function keyOf({ host, port }: Address): string {
+  return `${host}:${port}`
 }
 
 function parseAddress(text: string): Address {

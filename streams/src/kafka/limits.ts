@@ -9,6 +9,8 @@ export const kafkaLimits = {
   /** First and largest wait between two attempts; waits double and are jittered by half. */
   backoffMinMs: 50,
   backoffMaxMs: 1_000,
+  /** A broker that could not be reached is asked last for this long: waiting for it again would take the whole connect timeout. */
+  avoidFailedForMs: 30_000,
   /** How long opening things and administration retry while no broker can be reached. */
   operationDeadlineMs: 30_000,
   /** A topic that is unknown to the cluster for this long is missing: after its creation, brokers learn of it one after the other. */
