@@ -17,3 +17,6 @@ export const dependencyDeadlineMsDefault = 120_000
 /** Probe requests are tiny: nothing larger, slower or more numerous is served. */
 export const healthConnectionsMax = 64
 export const healthRequestTimeoutMs = 10_000
+
+/** While a dependency is waited for, the log says so this often. */
+export const waitProgressMs = 5_000

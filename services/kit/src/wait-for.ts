@@ -1,6 +1,6 @@
 import { type BackoffOptions, retry } from './backoff.ts'
 import { KitError } from './errors.ts'
-import { dependencyDeadlineMsDefault } from './limits.ts'
+import { dependencyDeadlineMsDefault, waitProgressMs } from './limits.ts'
 import type { Logger } from './logger.ts'
 
 /**
@@ -22,6 +22,10 @@ export async function waitFor<T>(
 ): Promise<T> {
   const { logger, deadlineMs = dependencyDeadlineMsDefault, isRetryable = () => true, nowMs = Date.now } = options
   const startedMs = nowMs()
+  // A client may try for long before its first error: say meanwhile what is waited for.
+  const progress = setInterval(() => {
+    logger.warn({ dependency, waited_ms: nowMs() - startedMs }, `${dependency} does not answer yet: waiting`)
+  }, waitProgressMs)
   try {
     return await retry(connect, {
       maxMs: 2_000,
@@ -39,5 +43,7 @@ export async function waitFor<T>(
     throw new KitError('DEPENDENCY_UNAVAILABLE', `${dependency} did not answer within ${deadlineMs} ms: ${reason}`, {
       cause,
     })
+  } finally {
+    clearInterval(progress)
   }
 }
