@@ -202,7 +202,8 @@ async function npmRun([command, ...first], { title, args, cwd, env }) {
  * reaches it once and through us; it holds the other end of a pipe of ours, so that it stops also when we are killed.
  */
 async function handOver(node, args) {
-  const child = spawn(node, [entry, ...args], {
+  // A small young generation: the launcher waits most of its life and should not hold memory for it.
+  const child = spawn(node, ['--max-semi-space-size=2', entry, ...args], {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],

@@ -33,9 +33,11 @@ export function clickhouseServer(options: ClickhouseOptions): Component {
       name: 'clickhouse',
       kind: 'server',
       command: process.execPath,
-      args: [program],
+      args: [`--max-semi-space-size=${limits.serviceHeapMb.young}`, program],
       env: {
         ...options.environment,
+        // One thread for each running query (the engine's work blocks it), and some for files.
+        UV_THREADPOOL_SIZE: '16',
         MILLRACE_CLICKHOUSE_PORT: String(port),
         MILLRACE_CLICKHOUSE_DATA_DIR: join(folders.data, 'clickhouse'),
         MILLRACE_CLICKHOUSE_USER: clickhouseAccount.user,

@@ -1,12 +1,14 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Where the launcher keeps things. All of it is under one git-ignored folder, and only `servers` survives `--fresh`. */
+/** Where the launcher keeps things. All of it is under one git-ignored folder, and only what was fetched or compiled survives `--fresh`. */
 export interface Folders {
   /** The checkout. */
   readonly root: string
   /** Downloaded servers, by name and version; shared by `npm start` and `npm test`. */
   readonly servers: string
+  /** Our sources with their types stripped, compiled by Node: only to start faster. */
+  readonly compiled: string
   /** What this instance owns: everything below is inside. */
   readonly instance: string
   readonly data: string
@@ -26,6 +28,7 @@ export function layFolders(paths: { root: string; cache: string; instance: strin
   return {
     root,
     servers: join(cache, 'servers'),
+    compiled: join(cache, 'compiled'),
     instance,
     data: join(instance, 'data'),
     logs: join(instance, 'logs'),

@@ -3,6 +3,7 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  fstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -45,6 +46,8 @@ export interface ProcessExit {
 export interface RunningProcess {
   readonly name: string
   readonly logFile: string
+  /** Where in its log file this start begins. */
+  readonly logStart: number
   /** Resolves once, when the child has ended, however it ended. Never rejects. */
   readonly exit: Promise<ProcessExit>
   /** The exit, once there is one. */
@@ -61,6 +64,7 @@ export function startProcess(spec: ProcessSpec, folders: Folders): RunningProces
   const logFile = join(folders.logs, `${spec.name}.log`)
   rollLog(logFile)
   const log = openSync(logFile, 'a', 0o600)
+  const logStart = fstatSync(log).size
   const kind = spec.kind === 'service' ? 'service' : 'server'
   const stopDeadlineMs = limits.stopDeadlineMs[kind]
   const pidFile = pidFileOf(folders, spec.name)
@@ -102,6 +106,7 @@ export function startProcess(spec: ProcessSpec, folders: Folders): RunningProces
   return {
     name: spec.name,
     logFile,
+    logStart,
     exit,
     exited: () => ended,
     stop: () => {
@@ -184,8 +189,8 @@ function describeCause(cause: unknown): string {
 }
 
 /** The last lines of the child's log, introduced for a message. */
-export function lastWords(process: Pick<RunningProcess, 'logFile'>): string {
-  const lines = lastLines(process.logFile, limits.logLinesShown)
+export function lastWords(process: Pick<RunningProcess, 'logFile' | 'logStart'>): string {
+  const lines = lastLines(process.logFile, limits.logLinesShown, process.logStart)
   if (lines.length === 0) return `It wrote nothing to ${process.logFile}`
   return `Its last lines (${process.logFile}):\n${lines.map((line) => `    ${line}`).join('\n')}`
 }

@@ -166,8 +166,13 @@ function nodeProcess(
     name,
     kind: 'service',
     command: process.execPath,
-    args: [`--max-old-space-size=${limits.serviceHeapMb}`, join(options.folders.root, script), ...args],
-    env: { ...options.environment, ...variables },
+    args: [
+      `--max-old-space-size=${limits.serviceHeapMb.old}`,
+      `--max-semi-space-size=${limits.serviceHeapMb.young}`,
+      join(options.folders.root, script),
+      ...args,
+    ],
+    env: { ...options.environment, NODE_COMPILE_CACHE: options.folders.compiled, ...variables },
     cwd: options.folders.root,
   }
 }

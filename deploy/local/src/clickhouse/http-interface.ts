@@ -187,10 +187,10 @@ async function answerStream(options: HttpInterfaceOptions, query: EngineQuery, o
   let body: Writable | undefined
   try {
     for await (const chunk of options.engine.stream(query, gone.signal)) {
+      if (gone.signal.aborted) return
       body ??= openTagged()
       // Awaiting the write is what slows the engine down to the client's pace.
       if (!body.write(chunk)) await drained(body, gone.signal)
-      if (gone.signal.aborted) return
     }
     body ??= openTagged()
     body.end()
@@ -225,6 +225,8 @@ function openBody({ response, compress }: Output): Writable {
 }
 
 async function drained(body: Writable, signal: AbortSignal): Promise<void> {
+  // None of these events comes a second time.
+  if (signal.aborted || body.destroyed) return
   await new Promise<void>((resolve) => {
     body.once('drain', resolve)
     body.once('close', resolve)
