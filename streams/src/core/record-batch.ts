@@ -1,6 +1,7 @@
 import { type BatchCodec, type Compression, compressions, plainBatchCodec } from './compression.ts'
 import type { OutgoingRecord } from './record.ts'
 import { attributeBits, batchHeaderBytes, batchPosition, controlType } from './record-batch-layout.ts'
+import { uvarintBytes, writeUvarint } from './varint.ts'
 
 /** Who wrote a batch, for the broker's deduplication and for transactions. */
 export interface BatchProducer {
@@ -192,26 +193,17 @@ function writeNullable(bytes: Buffer, value: Buffer | null, at: number): number 
   return start + value.length
 }
 
-/** Bytes of a zigzag varint of at most 53 bits. */
 function varintBytes(value: number): number {
-  let rest = value < 0 ? -2 * value - 1 : 2 * value
-  let bytes = 1
-  while (rest >= 128) {
-    rest = Math.floor(rest / 128)
-    bytes++
-  }
-  return bytes
+  return uvarintBytes(zigzag(value))
 }
 
-function writeVarint(bytes: Buffer, value: number, start: number): number {
-  let at = start
-  let rest = value < 0 ? -2 * value - 1 : 2 * value
-  while (rest >= 128) {
-    bytes[at++] = (rest % 128) | 128
-    rest = Math.floor(rest / 128)
-  }
-  bytes[at++] = rest
-  return at
+function writeVarint(bytes: Buffer, value: number, at: number): number {
+  return writeUvarint(bytes, zigzag(value), at)
+}
+
+/** Small numbers of either sign as small numbers without one; at most 52 bits. */
+function zigzag(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value
 }
 
 function writeInt64(bytes: Buffer, value: number, at: number): void {
