@@ -46,6 +46,11 @@ export class AppProcess {
     await this.#exited
   }
 
+  /** Stands still, or goes on, at any instruction. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal)
+  }
+
   /** Resolves with the signal that ended the process. */
   async ended(): Promise<NodeJS.Signals | null> {
     await this.#exited

@@ -17,7 +17,7 @@ export class GroupSession implements GroupListener {
   readonly #requests: GroupRequest[] = []
   /** Why the membership cannot go on; undefined while it can. */
   failure: unknown
-  #everAssigned = false
+  #isSettled = false
   #ended = false
 
   constructor(member: GroupMember) {
@@ -39,9 +39,9 @@ export class GroupSession implements GroupListener {
     return [...this.#assigned.values()]
   }
 
-  /** False before the first assignment, which may be empty. */
+  /** False before the first assignment, which may be empty, and when everything was taken back: another assignment follows. */
   get isSettled(): boolean {
-    return this.#everAssigned
+    return this.#isSettled
   }
 
   get hasRequests(): boolean {
@@ -59,7 +59,7 @@ export class GroupSession implements GroupListener {
   }
 
   async onAssigned(partitions: readonly TopicPartition[]): Promise<void> {
-    this.#everAssigned = true
+    this.#isSettled = true
     for (const partition of partitions) this.#assigned.set(partitionKey(partition), partition)
   }
 
@@ -73,6 +73,7 @@ export class GroupSession implements GroupListener {
 
   async #request(kind: 'revoked' | 'lost', partitions: readonly TopicPartition[]): Promise<void> {
     for (const partition of partitions) this.#assigned.delete(partitionKey(partition))
+    if (this.#assigned.size === 0) this.#isSettled = false
     if (this.#ended || partitions.length === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#requests.push({ kind, partitions, done: resolve })

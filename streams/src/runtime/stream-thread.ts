@@ -175,6 +175,7 @@ export class StreamThread {
   async #buildTasks(session: GroupSession, fetcher: Fetcher): Promise<boolean> {
     const { topology, names, onState, logger } = this.#options
     if (!session.isSettled) {
+      onState('recovering')
       await this.#pause(pollWaitMsMax)
       return false
     }
