@@ -2,9 +2,17 @@ import { defineConfig } from 'vitest/config'
 
 const ignored = ['**/node_modules/**', '**/dist/**', '.millrace/**']
 
+/** What every project that speaks to servers needs. */
+const withServers = {
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  // One file at a time: the files share one set of servers and two cores, and several measure deadlines.
+  fileParallelism: false,
+}
+
 /**
- * Two projects. `unit` needs nothing but this checkout; `integration` speaks to real servers, whose addresses
- * it takes from the MILLRACE_* variables (`npm test` sets them, `npm start -- --servers-only` prints them).
+ * Three projects. `unit` needs nothing but this checkout. `integration` speaks to real servers and starts what it tests; `e2e` speaks to
+ * the whole running stack. They take the addresses from the MILLRACE_* variables, which `npm test` sets and `npm start` writes down.
  */
 export default defineConfig({
   test: {
@@ -20,12 +28,17 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['**/*.integration.test.ts', '**/*.e2e.test.ts'],
+          include: ['{deploy,services,storage,streams}/**/*.integration.test.ts'],
           exclude: ignored,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          // One file at a time: the files share one set of servers and two cores, and several measure deadlines.
-          fileParallelism: false,
+          ...withServers,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/**/*.e2e.test.ts'],
+          exclude: ignored,
+          ...withServers,
         },
       },
     ],

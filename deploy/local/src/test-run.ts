@@ -17,8 +17,8 @@ export interface Score {
 }
 
 /**
- * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data, and the
- * integration tests against it. Goes on after a failure; always stops the stack. With filters, only the tests whose
+ * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data: the packages'
+ * integration tests against its servers, then the end-to-end tests against everything. Goes on after a failure; always stops the stack. With filters, only the tests whose
  * files match are run. Answers the exit code; the last line is `N passed, N failed`.
  */
 export async function runTests(context: LauncherContext, filters: readonly string[]): Promise<number> {
@@ -68,9 +68,13 @@ async function integration(run: TestRun, filters: readonly string[]): Promise<Sc
     config: { ...context.config, ports, instance: folders.instance, logLevel: 'warn' },
   }
   try {
-    const stack = await bringUp(own, { fresh: true, serversOnly: false })
+    const stack = await bringUp(own, { fresh: true, until: 'prepared' })
     try {
-      return await vitest(run, 'integration', filters, stack.variables)
+      // First the packages by themselves, which start what they test; then everything together.
+      const packages = await vitest(run, 'integration', filters, stack.variables)
+      if (context.signal.aborted) return packages
+      await stack.startServices()
+      return sum([packages, await vitest(run, 'e2e', filters, stack.variables)])
     } finally {
       await stack.stop()
     }

@@ -31,16 +31,21 @@ export interface RunningStack {
   /** The variables that our services and tests read. */
   readonly variables: Readonly<Record<string, string>>
   readonly failed: Promise<LauncherError>
+  /** Starts our services, where the stack was brought up without them. */
+  readonly startServices: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
+/** How far a stack is brought up: the bare servers, with topics, tables and accounts, or with our services. */
+export type StackStage = 'servers' | 'prepared' | 'services'
+
 /**
- * Brings a stack up: takes the data folder, fetches what is missing, starts the servers and, unless `serversOnly`, prepares them and
- * starts the services. Whatever was started is stopped again when a step fails.
+ * Brings a stack up to a stage: takes the data folder, fetches what is missing, starts the servers, prepares them, starts the services.
+ * Whatever was started is stopped again when a step fails.
  */
 export async function bringUp(
   context: LauncherContext,
-  options: { fresh: boolean; serversOnly: boolean },
+  options: { fresh: boolean; until: StackStage },
 ): Promise<RunningStack> {
   const { config, folders, environment, inherited, report, signal } = context
   createFolders(folders)
@@ -55,19 +60,17 @@ export async function bringUp(
     await clearLeftovers(folders, report)
     if (options.fresh) forget(folders)
     createFolders(folders)
-    await requireFreePorts(wantedPorts(config, options.serversOnly))
+    await requireFreePorts(wantedPorts(config, options.until === 'servers'))
     const secrets = loadSecrets(folders.secretsFile)
     const variables = serviceEnvironment({ ports: config.ports, secrets, folders, logLevel: config.logLevel })
     const programs = await obtainPrograms({ folders, environment: inherited, report, signal })
     report('Starting')
     await startServers(stack, { programs, config, folders, secrets, environment, signal })
-    if (!options.serversOnly) {
-      const services = { folders, ports: config.ports, environment: { ...environment, ...variables } }
-      await prepareServers(services, report, signal)
-      await startServices(stack, services, signal)
-    }
+    const services = { folders, ports: config.ports, environment: { ...environment, ...variables } }
+    if (options.until !== 'servers') await prepareServers(services, report, signal)
+    if (options.until === 'services') await startServices(stack, services, signal)
     writeFileSync(folders.envFile, `${JSON.stringify(variables, null, 2)}\n`, { mode: 0o600 })
-    return { variables, failed: stack.failed, stop }
+    return { variables, failed: stack.failed, startServices: () => startServices(stack, services, signal), stop }
   } catch (error) {
     await stop()
     throw error
@@ -76,12 +79,13 @@ export async function bringUp(
 
 /** The command `up`: a stack until the launcher is told to stop. */
 export async function up(context: LauncherContext, command: Extract<Command, { name: 'up' }>): Promise<void> {
-  const stack = await bringUp(context, command)
+  const { fresh, serversOnly } = command
+  const stack = await bringUp(context, { fresh, until: serversOnly ? 'servers' : 'services' })
   const play = new AbortController()
   let demo: Promise<void> | undefined
   try {
     context.report(
-      command.serversOnly ? serversText(stack, context.folders) : welcomeText(context.config.ports, context.folders),
+      serversOnly ? serversText(stack, context.folders) : welcomeText(context.config.ports, context.folders),
     )
     if (command.demo !== undefined) {
       demo = playDemo({
