@@ -69,6 +69,10 @@ export async function registerDocs(app: GatewayApp): Promise<void> {
           withDefaultFonts: false,
           hideClientButton: true,
           telemetry: false,
+          // Offers of the page's maker that lead away from this service.
+          showDeveloperTools: 'never',
+          agent: { disabled: true },
+          mcp: { disabled: true },
         },
       })
     })
