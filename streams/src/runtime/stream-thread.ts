@@ -13,13 +13,21 @@ import { type CommitChannel, type Guarantee, openCommitChannel } from './commit-
 import type { Failpoint } from './failpoint.ts'
 import { FailureStreak } from './failure-streak.ts'
 import { GroupSession } from './group-session.ts'
-import { bufferedBytesMax, outgoingBytesMax, pollWaitMsMax, rebalanceTimeoutMs, recordsPerTurnMax } from './limits.ts'
+import {
+  bufferedBytesMax,
+  lastCommitMsMax,
+  outgoingBytesMax,
+  pollWaitMsMax,
+  rebalanceTimeoutMs,
+  recordsPerTurnMax,
+} from './limits.ts'
 import type { AppProbes, TaskSnapshot } from './probes.ts'
 import type { RestoreProgress } from './recovery.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import type { FailurePolicy } from './task.ts'
 import { TaskBuilder } from './task-builder.ts'
 import { type ActiveTask, TaskSet } from './task-set.ts'
+import { within } from './within.ts'
 
 /** What a thread is made of. */
 export interface StreamThreadOptions {
@@ -364,10 +372,10 @@ export class StreamThread {
     const channel = this.#channel
     this.#channel = undefined
     this.#fetcher?.assign([])
+    await channel?.close()
     await this.#committing
     this.#commitFailure = undefined
     await this.#closeTasks(this.#tasks.clear())
-    await channel?.close()
   }
 
   async #closeTasks(tasks: readonly ActiveTask[]): Promise<void> {
@@ -377,7 +385,7 @@ export class StreamThread {
   async #commitAtEnd(): Promise<void> {
     if (this.#session === undefined) return
     try {
-      await this.#commit(this.#session)
+      await within(lastCommitMsMax, this.#commit(this.#session), 'the last commit')
     } catch (error) {
       // Nothing is lost: what was not committed is processed again by whoever has the partitions next.
       this.#options.logger.warn({ err: error }, 'the last commit failed: its records will be processed again')

@@ -379,6 +379,21 @@ describe('a failure of the broker', () => {
     await expectStoresMatchChangelog(stores)
   })
 
+  it('that keeps the last commit from ending does not keep the application from closing', async () => {
+    const kill = stop('commit:sent')
+    send(20)
+    const counting = app({ failpoint: kill.failpoint })
+    await counting.start()
+    await until(allCounted)
+    kill.arm()
+    send(20)
+    await kill.reached
+    const startedMs = Date.now()
+    await counting.close()
+    expect(counting.state).toBe('closed')
+    expect(Date.now() - startedMs).toBeLessThan(9_000)
+  }, 15_000)
+
   it('that is not cured ends the application', async () => {
     for (let times = 0; times < 40; times++) {
       broker.failNext('send', { error: new StreamsError('BROKER_REFUSED', 'as asked'), applied: false })
@@ -387,6 +402,50 @@ describe('a failure of the broker', () => {
     const counting = app()
     await counting.start()
     expect(await counting.failed).toMatchObject({ code: 'BROKER_REFUSED' })
+  })
+})
+
+describe('state that cannot be read', () => {
+  it('is discarded and rebuilt while the application runs', async () => {
+    let damaged = false
+    let discarded = 0
+    const readable = <T>(use: () => Promise<T>): Promise<T> => {
+      if (damaged) throw new StreamsError('STORE_CORRUPT', 'checksum mismatch')
+      return use()
+    }
+    const place = memoryStores('process-1')
+    const onDisk: ByteStoreProvider = {
+      ...place,
+      async open(store, partition) {
+        const inner = await place.open(store, partition)
+        return {
+          multiGet: async (keys) => readable(() => inner.multiGet(keys)),
+          range: (from, to, limit) => inner.range(from, to, limit),
+          changelogOffset: () => inner.changelogOffset(),
+          write: async (changes, offset) => readable(() => inner.write(changes, offset)),
+          wipe: () => inner.wipe(),
+          close: () => inner.close(),
+        }
+      },
+      async discard() {
+        damaged = false
+        discarded++
+        await place.discard()
+      },
+    }
+    send(60)
+    const counting = app({ stores: onDisk, stateBytesMax: 0 })
+    await counting.start()
+    await until(allCounted)
+    damaged = true
+    send(60)
+    await until(() => discarded > 0)
+    await until(allCounted)
+    await until(() => isSettled(counting))
+    await counting.close()
+    expect(discarded).toBe(1)
+    expectExact()
+    await expectStoresMatchChangelog(place)
   })
 })
 

@@ -11,6 +11,7 @@ import type { Guarantee } from './commit-channel.ts'
 import type { Failpoint } from './failpoint.ts'
 import { ensureInternalTopics, internalTopics } from './internal-topics.ts'
 import {
+  closeMsMax,
   commitIntervalMsDefault,
   idleMsDefault,
   sessionTimeoutMsDefault,
@@ -23,6 +24,7 @@ import type { AppProbes, AppSnapshot } from './probes.ts'
 import { type RunState, RunStateMachine } from './run-states.ts'
 import { StreamThread } from './stream-thread.ts'
 import type { FailurePolicy } from './task.ts'
+import { within } from './within.ts'
 
 /** What an application is made of. Broker and stores stay the caller's to close, after the application. */
 export interface StreamsAppOptions {
@@ -118,7 +120,7 @@ export class StreamsApp {
     return { state: this.state, tasks, restore }
   }
 
-  /** Commits, gives the tasks back and closes. Idempotent; resolves when done, whatever the state. */
+  /** Commits, gives the tasks back and closes. Idempotent; resolves when done, whatever the state, or after 8 s: then the rest is left to the end of the process. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -215,11 +217,19 @@ export class StreamsApp {
       return
     }
     this.#closing.abort()
-    await this.#started?.catch(() => undefined)
+    await within(closeMsMax, Promise.resolve(this.#started), 'starting').catch(() => undefined)
     this.#states.moveTo('closing')
+    try {
+      await within(closeMsMax, this.#closeParts(), 'closing')
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'not closed in time: what was not committed will be processed again')
+    }
+    if (this.state !== 'closed') this.#states.moveTo('closed')
+  }
+
+  async #closeParts(): Promise<void> {
     await this.#thread?.close()
     await this.#admin?.close()
-    this.#states.moveTo('closed')
   }
 }
 
