@@ -38,6 +38,8 @@ export function launchGateway(change: Readonly<Record<string, string>>): Omit<Ru
     env: { ...process.env, ...change },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  // A test that fails before it stops the gateway must not leave it behind.
+  process.once('exit', () => child.kill('SIGKILL'))
   const lines: string[] = []
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => lines.push(text))
   return {
