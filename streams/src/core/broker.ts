@@ -16,7 +16,7 @@ export interface AbortedTransaction {
 /**
  * What one fetch brought of one partition: whole record batches, still in Kafka's format (magic 2), possibly compressed, possibly with
  * records before the asked offset, control batches and aborted batches. `RecordCursor` (core/record-cursor.ts) reads it.
- * The receiver owns `bytes` until it polls again.
+ * The receiver owns `bytes`: a task keeps them until their records are processed.
  */
 export interface FetchedBatches extends TopicPartition {
   /** The offset that was asked for: records before it are to be skipped. */

@@ -45,9 +45,8 @@ export const retryWaitMsMax = 10_000
  */
 export const failuresInARowMax = 20
 
-/** A last commit may take this long, and closing altogether: services are to be gone ten seconds after they were asked. */
-export const lastCommitMsMax = 4_000
-export const closeMsMax = 8_000
+/** Closing may take this long, the last commit half of it: services are to be gone ten seconds after they were asked. */
+export const closeDeadlineMsDefault = 8_000
 
 /** How long `start` waits for source and sink topics that somebody is about to create. */
 export const topicsWaitMsDefault = 60_000

@@ -13,14 +13,7 @@ import { type CommitChannel, type Guarantee, openCommitChannel } from './commit-
 import type { Failpoint } from './failpoint.ts'
 import { FailureStreak } from './failure-streak.ts'
 import { GroupSession } from './group-session.ts'
-import {
-  bufferedBytesMax,
-  lastCommitMsMax,
-  outgoingBytesMax,
-  pollWaitMsMax,
-  rebalanceTimeoutMs,
-  recordsPerTurnMax,
-} from './limits.ts'
+import { bufferedBytesMax, outgoingBytesMax, pollWaitMsMax, rebalanceTimeoutMs, recordsPerTurnMax } from './limits.ts'
 import type { AppProbes, TaskSnapshot } from './probes.ts'
 import type { RestoreProgress } from './recovery.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
@@ -46,6 +39,7 @@ export interface StreamThreadOptions {
   readonly sessionTimeoutMs: number
   readonly transactionTimeoutMs: number
   readonly stateBytesMax: number
+  readonly closeDeadlineMs: number
   readonly clock: Clock
   readonly logger: Logger
   readonly probes: AppProbes
@@ -385,7 +379,7 @@ export class StreamThread {
   async #commitAtEnd(): Promise<void> {
     if (this.#session === undefined) return
     try {
-      await within(lastCommitMsMax, this.#commit(this.#session), 'the last commit')
+      await within(this.#options.closeDeadlineMs / 2, this.#commit(this.#session), 'the last commit')
     } catch (error) {
       // Nothing is lost: what was not committed is processed again by whoever has the partitions next.
       this.#options.logger.warn({ err: error }, 'the last commit failed: its records will be processed again')

@@ -382,17 +382,15 @@ describe('a failure of the broker', () => {
   it('that keeps the last commit from ending does not keep the application from closing', async () => {
     const kill = stop('commit:sent')
     send(20)
-    const counting = app({ failpoint: kill.failpoint })
+    const counting = app({ failpoint: kill.failpoint, closeDeadlineMs: 100 })
     await counting.start()
     await until(allCounted)
     kill.arm()
     send(20)
     await kill.reached
-    const startedMs = Date.now()
     await counting.close()
     expect(counting.state).toBe('closed')
-    expect(Date.now() - startedMs).toBeLessThan(9_000)
-  }, 15_000)
+  })
 
   it('that is not cured ends the application', async () => {
     for (let times = 0; times < 40; times++) {

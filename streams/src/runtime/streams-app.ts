@@ -11,7 +11,7 @@ import type { Guarantee } from './commit-channel.ts'
 import type { Failpoint } from './failpoint.ts'
 import { ensureInternalTopics, internalTopics } from './internal-topics.ts'
 import {
-  closeMsMax,
+  closeDeadlineMsDefault,
   commitIntervalMsDefault,
   idleMsDefault,
   sessionTimeoutMsDefault,
@@ -50,6 +50,8 @@ export interface StreamsAppOptions {
   readonly topicsWaitMs?: number
   /** Memory for rows, cached and changed ones together. Default 256 MiB. */
   readonly stateBytesMax?: number
+  /** How long `close` may take, the last commit half of it. Default 8,000. */
+  readonly closeDeadlineMs?: number
   /** What to do about records that fail. Default: the application fails. */
   readonly onFailure?: FailurePolicy
   /** Default `<topic>.dlq`. */
@@ -120,10 +122,14 @@ export class StreamsApp {
     return { state: this.state, tasks, restore }
   }
 
-  /** Commits, gives the tasks back and closes. Idempotent; resolves when done, whatever the state, or after 8 s: then the rest is left to the end of the process. */
+  /** Commits, gives the tasks back and closes. Idempotent; resolves when done, whatever the state, or after `closeDeadlineMs`: then the rest is left to the end of the process. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  get #closeDeadlineMs(): number {
+    return this.#options.closeDeadlineMs ?? closeDeadlineMsDefault
   }
 
   async #start(): Promise<void> {
@@ -190,6 +196,7 @@ export class StreamsApp {
       sessionTimeoutMs: options.sessionTimeoutMs ?? sessionTimeoutMsDefault,
       transactionTimeoutMs: options.transactionTimeoutMs ?? transactionTimeoutMsDefault,
       stateBytesMax: options.stateBytesMax ?? stateBytesMaxDefault,
+      closeDeadlineMs: this.#closeDeadlineMs,
       clock: this.#clock,
       logger: this.#logger,
       probes: options.probes ?? {},
@@ -217,10 +224,10 @@ export class StreamsApp {
       return
     }
     this.#closing.abort()
-    await within(closeMsMax, Promise.resolve(this.#started), 'starting').catch(() => undefined)
+    await within(this.#closeDeadlineMs, Promise.resolve(this.#started), 'starting').catch(() => undefined)
     this.#states.moveTo('closing')
     try {
-      await within(closeMsMax, this.#closeParts(), 'closing')
+      await within(this.#closeDeadlineMs, this.#closeParts(), 'closing')
     } catch (error) {
       this.#logger.warn({ err: error }, 'not closed in time: what was not committed will be processed again')
     }
