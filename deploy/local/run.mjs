@@ -2,7 +2,6 @@
 // The door of `npm start`, `npm test` and `npm run doctor`. Plain JavaScript without dependencies, since it runs on
 // a fresh clone and on Node 20: it brings Node 24 and the npm packages, then hands over to src/main.ts.
 import { spawn, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -21,6 +20,9 @@ const cache = join(root, '.millrace')
 const entry = join(root, 'deploy', 'local', 'src', 'main.ts')
 
 class StartError extends Error {}
+
+// Whoever read our output (`npm start | head`) may go away; that is no reason to stop.
+process.stdout.on('error', () => undefined)
 
 try {
   process.exitCode = await run(process.argv.slice(2))
@@ -109,36 +111,30 @@ async function obtainNode(npm) {
   return binary
 }
 
-/** `npm ci` when node_modules is missing or was installed from another lockfile. */
+/** Installs what package-lock.json names, unless exactly that is installed. */
 async function installPackages(node, npm) {
-  const lockfile = readFileSync(join(root, 'package-lock.json'))
-  const wanted = createHash('sha256').update(lockfile).update(process.platform).update(process.arch).digest('hex')
-  const stamp = join(root, 'node_modules', '.millrace-lockfile')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === wanted) return
-  if (!existsSync(stamp) && installedFrom(lockfile)) {
-    writeFileSync(stamp, `${wanted}\n`)
-    return
-  }
+  if (isInstalled()) return
+  // npm ci begins by deleting node_modules. A stack that runs from this checkout would lose its packages: then add to them.
+  const fresh = !existsSync(join(root, 'node_modules'))
   await npmRun(npm(node), {
-    title: 'npm packages (npm ci)',
+    title: `npm packages (npm ${fresh ? 'ci' : 'install'})`,
     // No package needs an install script; the few that may run are those which package.json names.
-    args: ['ci', ...(scriptsAllowed() ? [] : ['--ignore-scripts'])],
+    args: [...(fresh ? ['ci'] : ['install', '--no-save']), ...(scriptsAllowed() ? [] : ['--ignore-scripts'])],
     cwd: root,
     env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH ?? ''}`, npm_config_omit: '', NODE_ENV: '' },
   })
-  writeFileSync(stamp, `${wanted}\n`)
 }
 
-/** Whether somebody's own `npm ci` has already installed exactly this lockfile: npm leaves a copy of it behind. */
-function installedFrom(lockfile) {
-  const hidden = join(root, 'node_modules', '.package-lock.json')
-  if (!existsSync(hidden)) return false
-  const installed = JSON.parse(readFileSync(hidden, 'utf8')).packages ?? {}
-  const locked = JSON.parse(lockfile.toString('utf8')).packages ?? {}
-  return Object.entries(locked).every(
-    ([path, entry]) =>
-      !path.startsWith('node_modules/') || entry.optional || entry.peer || installed[path]?.version === entry.version,
-  )
+/** npm leaves a copy of the lockfile behind when it has finished: whether that one has every package of ours. */
+function isInstalled() {
+  const copy = join(root, 'node_modules', '.package-lock.json')
+  if (!existsSync(copy)) return false
+  const installed = JSON.parse(readFileSync(copy, 'utf8')).packages ?? {}
+  const locked = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages ?? {}
+  return Object.entries(locked).every(([path, entry]) => {
+    if (!path.startsWith('node_modules/') || entry.optional || entry.peer) return true
+    return installed[path] !== undefined && installed[path].version === entry.version
+  })
 }
 
 function scriptsAllowed() {

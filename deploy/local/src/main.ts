@@ -15,6 +15,9 @@ const root = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/,
 const report = (line: string) => process.stdout.write(`${line}\n`)
 const stop = new AbortController()
 
+// Whoever read our output (`npm start | head`) may go away; that is no reason to stop.
+process.stdout.on('error', () => undefined)
+
 try {
   process.exitCode = await main()
 } catch (error) {
