@@ -17,9 +17,10 @@ export interface Score {
 }
 
 /**
- * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data: the packages'
- * integration tests against its servers, then the end-to-end tests against everything. Goes on after a failure; always stops the stack. With filters, only the tests whose
- * files match are run. Answers the exit code; the last line is `N passed, N failed`.
+ * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data: the
+ * packages' integration tests against its servers, then the end-to-end tests against everything. Goes on after a
+ * failure; always stops the stack. With filters, only the tests whose files match are run. Answers the exit code; the
+ * last line is `N passed, N failed`.
  */
 export async function runTests(context: LauncherContext, filters: readonly string[]): Promise<number> {
   const started = performance.now()
@@ -67,22 +68,23 @@ async function integration(run: TestRun, filters: readonly string[]): Promise<Sc
     folders,
     config: { ...context.config, ports, instance: folders.instance, logLevel: 'warn' },
   }
+  const scores: Score[] = []
   try {
     const stack = await bringUp(own, { fresh: true, until: 'prepared' })
     try {
       // First the packages by themselves, which start what they test; then everything together.
-      const packages = await vitest(run, 'integration', filters, stack.variables)
-      if (context.signal.aborted) return packages
-      await stack.startServices()
-      return sum([packages, await vitest(run, 'e2e', filters, stack.variables)])
+      scores.push(await vitest(run, 'integration', filters, stack.variables))
+      if (!context.signal.aborted) await stack.startServices()
+      scores.push(await vitest(run, 'e2e', filters, stack.variables))
     } finally {
       await stack.stop()
     }
   } catch (error) {
     if (!(error instanceof LauncherError)) throw error
     context.report(error.message)
-    return { passed: 0, failed: 1 }
+    scores.push({ passed: 0, failed: 1 })
   }
+  return sum(scores)
 }
 
 /** One tool that is green or not. */

@@ -40,8 +40,8 @@ export interface RunningStack {
 export type StackStage = 'servers' | 'prepared' | 'services'
 
 /**
- * Brings a stack up to a stage: takes the data folder, fetches what is missing, starts the servers, prepares them, starts the services.
- * Whatever was started is stopped again when a step fails.
+ * Brings a stack up to a stage: takes the data folder, fetches what is missing, starts the servers, prepares them,
+ * starts the services. Whatever was started is stopped again when a step fails.
  */
 export async function bringUp(
   context: LauncherContext,

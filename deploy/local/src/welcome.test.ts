@@ -1,17 +1,20 @@
 import { execFile } from 'node:child_process'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { firstEvent } from './welcome.ts'
 
 it('the printed line logs in and posts an event, pasted as it is', async () => {
   const seen: { url: string | undefined; authorization: string | undefined; body: unknown }[] = []
-  const server = createServer(async (request: IncomingMessage, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
-    const body = JSON.parse(Buffer.concat(chunks).toString())
-    seen.push({ url: request.url, authorization: request.headers.authorization, body })
-    response.end('{"refresh_token":"no","token":"a.b.c","token_type":"Bearer"}')
+  const server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8').on('data', (chunk: string) => {
+      body += chunk
+    })
+    request.on('end', () => {
+      seen.push({ url: request.url, authorization: request.headers.authorization, body: JSON.parse(body) })
+      response.end('{"refresh_token":"no","token":"a.b.c","token_type":"Bearer"}')
+    })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()

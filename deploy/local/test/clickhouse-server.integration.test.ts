@@ -8,12 +8,14 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { type ClickHouseClient, ClickHouseError, createClient } from '@clickhouse/client'
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import avro from 'avsc'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { freePorts } from '../src/ports.ts'
 
 const program = fileURLToPath(new URL('../src/clickhouse-server.ts', import.meta.url))
+// Most of these tests provoke errors; the client would print each.
+const log = { level: ClickHouseLogLevel.OFF }
 const account = { user: 'millrace', password: randomUUID() }
 let folder: string
 let url: string
@@ -54,7 +56,7 @@ beforeAll(async () => {
   port = (await freePorts(1))[0] ?? 0
   url = `http://127.0.0.1:${port}`
   await startServer()
-  client = createClient({ url, username: account.user, password: account.password, database: 'millrace' })
+  client = createClient({ url, username: account.user, password: account.password, database: 'millrace', log })
 })
 afterAll(async () => {
   await client?.close()
@@ -96,7 +98,7 @@ describe('accounts', () => {
       { username: account.user, password: 'wrong' },
       { username: 'nobody', password: account.password },
     ]) {
-      const stranger = createClient({ url, ...wrong })
+      const stranger = createClient({ url, ...wrong, log })
       await expect(stranger.query({ query: 'SELECT 1' })).rejects.toMatchObject({
         code: '516',
         type: 'AUTHENTICATION_FAILED',
