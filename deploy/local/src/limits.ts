@@ -28,6 +28,13 @@ export const limits = {
    * most of it garbage in a young generation that has grown at its start.
    */
   serviceHeapMb: { old: 384, young: 4 },
+  /**
+   * The processor's. What it changes between two commits outlives a small young generation: with 4 MB it spent half of its time collecting
+   * garbage under a bulk import, and 384 MB were not enough for its rows.
+   */
+  processorHeapMb: { old: 640, young: 32 },
+  /** The processor's rows in memory, out of its heap. */
+  processorStateMib: 128,
   logLinesShown: 15,
   logTailBytes: 64 * 1024,
   /** A log past this size is moved to `.log.1`, so that a launcher left running does not fill the disk. */

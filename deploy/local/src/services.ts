@@ -105,7 +105,8 @@ export async function startServices(stack: Stack, options: ServiceOptions, signa
       name: 'processor',
       title: 'events to statistics',
       port: ports.processorHealth,
-      variables: { MILLRACE_STATE_DIR: state },
+      variables: { MILLRACE_STATE_DIR: state, MILLRACE_STATE_MEMORY_MIB: String(limits.processorStateMib) },
+      heapMb: limits.processorHeapMb,
     }),
     worker(options, {
       name: 'sink-clickhouse',
@@ -119,6 +120,12 @@ export async function startServices(stack: Stack, options: ServiceOptions, signa
     workers.map((component) => (starting) => stack.start(component, ranks.worker, starting)),
   )
   await stack.start(gateway(options), ranks.gateway, signal)
+}
+
+/** Bounds of V8's old and young generation. */
+interface HeapMb {
+  readonly old: number
+  readonly young: number
 }
 
 function gateway(options: ServiceOptions): Component {
@@ -141,7 +148,14 @@ function worker(
     title,
     port,
     variables = {},
-  }: { name: string; title: string; port: number; variables?: Readonly<Record<string, string>> },
+    heapMb = limits.serviceHeapMb,
+  }: {
+    name: string
+    title: string
+    port: number
+    variables?: Readonly<Record<string, string>>
+    heapMb?: HeapMb
+  },
 ): Component {
   const address = `http://127.0.0.1:${port}`
   const health = { MILLRACE_HEALTH_HOST: '127.0.0.1', MILLRACE_HEALTH_PORT: String(port) }
@@ -152,7 +166,10 @@ function worker(
     readyDeadlineMs: limits.readyDeadlineMs.service,
     prepare: async () => undefined,
     isReady: (signal) => answersOk(`${address}/readyz`, signal),
-    spec: nodeProcess(options, name, `services/${name}/src/main.ts`, { variables: { ...health, ...variables } }),
+    spec: nodeProcess(options, name, `services/${name}/src/main.ts`, {
+      variables: { ...health, ...variables },
+      heapMb,
+    }),
   }
 }
 
@@ -160,15 +177,19 @@ function nodeProcess(
   options: ServiceOptions,
   name: string,
   script: string,
-  { args = [], variables = {} }: { args?: readonly string[]; variables?: Readonly<Record<string, string>> },
+  {
+    args = [],
+    variables = {},
+    heapMb = limits.serviceHeapMb,
+  }: { args?: readonly string[]; variables?: Readonly<Record<string, string>>; heapMb?: HeapMb },
 ): ProcessSpec {
   return {
     name,
     kind: 'service',
     command: process.execPath,
     args: [
-      `--max-old-space-size=${limits.serviceHeapMb.old}`,
-      `--max-semi-space-size=${limits.serviceHeapMb.young}`,
+      `--max-old-space-size=${heapMb.old}`,
+      `--max-semi-space-size=${heapMb.young}`,
       join(options.folders.root, script),
       ...args,
     ],

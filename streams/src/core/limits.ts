@@ -12,8 +12,10 @@ export const limits = {
   timedNodesMax: 40,
   /** Windows that one record may fall into: hopping windows of a year that advance by a second are a mistake. */
   windowsPerRecordMax: 10_000,
-  /** Windows by arrival that wait to become final, per store and task: some 140 bytes each. Those above it are final without a word. */
-  openWindowsMax: 1_000_000,
+  /** Windows by arrival that wait to become final and are held in memory, per store and task: some 150 bytes each. */
+  openWindowsMax: 50_000,
+  /** How long after the grace those above it are looked for in the store. */
+  unheldSweepMs: 60_000,
   /** Final results of one commit, to the next whole second of due times. */
   settledPerCommit: 20_000,
   /** Stream time between two searches for expired rows, which read the whole store. */

@@ -30,6 +30,8 @@ export interface PreAggregateOptions<V, A, R> {
 /** How windows are kept whose stream time is the time of arrival. */
 export interface ArrivalOptions extends Materialized {
   readonly store: string
+  /** Windows per task that wait to become final and are held in memory. Default 50,000; above it, final results come later and may come twice. */
+  readonly heldMax?: number
   /** How long after its last update a window is kept; at least size + grace. A record that comes later is late. */
   readonly retentionMs: number
 }
@@ -120,7 +122,10 @@ export class PreAggregatedWindows<K, A, R> {
     if (windows.kind !== 'tumbling') this.#graph.fault(`store "${store}": only tumbling windows are kept by arrival`)
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-ARRIVALS-')
     const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
-    this.#graph.addProcessor({ name, parents: [parent], stores: [store] }, () => new ArrivalWindowsProcessor(rows))
+    this.#graph.addProcessor(
+      { name, parents: [parent], stores: [store] },
+      () => new ArrivalWindowsProcessor({ ...rows, heldMax: options.heldMax }),
+    )
     return new WindowedTable<K, R>(
       this.#graph,
       name,

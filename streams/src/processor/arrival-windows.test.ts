@@ -27,7 +27,7 @@ const sizeMs = 10_000
 const graceMs = 60_000
 const retentionMs = 86_400_000
 
-function visitCounts() {
+function visitCounts(heldMax: number = limits.openWindowsMax) {
   const builder = new StreamsBuilder()
   builder
     .stream('visits', { ...visits, timestampOf: (visit) => visit.arrivedMs, arrivalTime: true })
@@ -39,7 +39,7 @@ function visitCounts() {
       aggregator: count(),
     })
     .windowedBy(tumblingWindows({ sizeMs, graceMs }))
-    .mergeByArrival({ store: 'visits-10s', retentionMs })
+    .mergeByArrival({ store: 'visits-10s', retentionMs, heldMax })
     .results()
     .map((value, { key, startMs }) => ({
       key: `${key}@${startMs}`,
@@ -167,5 +167,24 @@ describe('windows kept by arrival', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  it('become final also when more of them wait than are held in memory, and over a crash', async () => {
+    for (const crashes of [false, true]) {
+      const driver = new TopologyDriver(visitCounts(2))
+      const windows = 20
+      for (let i = 0; i < windows; i++)
+        await send(driver, { page: 'a', happenedMs: yearAgoMs + i * sizeMs, arrivedMs: nowMs + i })
+      if (crashes) await driver.crash()
+      expect(latest(driver).finals.size).toBe(0)
+      for (let minute = 1; minute <= 6; minute++)
+        await send(driver, { page: 'end', happenedMs: nowMs, arrivedMs: nowMs + minute * 60_000 })
+      const { counts, finals } = latest(driver)
+      for (let i = 0; i < windows; i++) {
+        expect(finals.get(`a@${yearAgoMs + i * sizeMs}`)).toBeGreaterThanOrEqual(1)
+        expect(counts.get(`a@${yearAgoMs + i * sizeMs}`)).toBe(1)
+      }
+      await driver.close()
+    }
   })
 })

@@ -22,6 +22,8 @@ export interface ArrivalWindowsOptions<K, A, R> {
   readonly fold: Fold<A, A, R>
   /** `graceMs`: how long after its end, and after its last update, a window's result becomes final. */
   readonly windows: TimeWindows
+  /** Windows that wait to become final and are held in memory; default `limits.openWindowsMax`. */
+  readonly heldMax?: number | undefined
   /** How long after its last update a row is kept. Records that come later than that, for a window that old, are late. */
   readonly retentionMs: number
 }
@@ -34,7 +36,9 @@ export interface ArrivalWindowsOptions<K, A, R> {
  * and becomes final again. A row expires `retentionMs` after its last update. A record is late when its window has no row (any more) and
  * starts no later than a window that has expired: then it cannot be told from one that would count a forgotten window anew.
  *
- * Expired rows are found by reading through the store, a page per commit, once per `sweepIntervalMs` of stream time.
+ * Expired rows are found by reading through the store, a page per commit, once per `sweepIntervalMs` of stream time. Windows that wait to
+ * become final are held in memory up to a bound; where history comes in bulk, those above it are found by such a reading, too. Their final
+ * results come later, and those of windows that were held may come twice.
  */
 export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Partial<A>, Windowed<K>, Change<R>> {
   readonly #options: ArrivalWindowsOptions<K, A, R>
@@ -46,6 +50,10 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
   /** The latest start of a window that has expired. */
   #forgottenStartMs = -1
   #sweptAtMs = -1
+  /** The first update of a window that waits without being held in memory; −1 when all are held. */
+  #unheldFromMs = -1
+  /** The same, for the sweep under way. */
+  #sweepUnheldFromMs = -1
   /** Where the sweep goes on; undefined between two sweeps. */
   #sweepFrom: Buffer | undefined
 
@@ -54,16 +62,17 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
   }
 
   async init(context: ProcessorContext<Windowed<K>, Change<R>>): Promise<void> {
-    const [forgottenStartMs = -1, takenThroughMs = -1] = context.restoredTimes
+    const [forgottenStartMs = -1, takenThroughMs = -1, unheldFromMs = -1] = context.restoredTimes
     this.#context = context
     this.#store = context.store(this.#options.store)
     this.#forgottenStartMs = forgottenStartMs
     this.#sweptAtMs = context.streamTimeMs()
-    this.#due = new DueTimes({ rowsMax: limits.openWindowsMax, takenThroughMs })
+    this.#unheldFromMs = unheldFromMs
+    this.#due = new DueTimes({ rowsMax: this.#options.heldMax ?? limits.openWindowsMax, takenThroughMs })
     // What was taken when the last commit was made is final; the rest waits again.
     for await (const { key, value } of this.#store.range(windowRowBound(0), endOfRows)) {
-      const dueMs = this.#dueMs(windowStartOfRow(key), timestampOfRow(value))
-      if (dueMs > takenThroughMs) this.#due.set(key, dueMs)
+      const updatedMs = timestampOfRow(value)
+      if (this.#dueMs(windowStartOfRow(key), updatedMs) > takenThroughMs) this.#await(key, updatedMs)
     }
   }
 
@@ -103,7 +112,7 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
     for (const row of this.#changed) {
       row.putInto(this.#store)
       this.#forward(row)
-      this.#due.set(row.rowKey, this.#dueMs(row.startMs, row.timestamp))
+      this.#await(row.rowKey, row.timestamp)
     }
     this.#changed = []
     this.#rows.clear()
@@ -112,7 +121,7 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
   }
 
   times(): readonly number[] {
-    return [this.#forgottenStartMs, this.#due.takenThroughMs]
+    return [this.#forgottenStartMs, this.#due.takenThroughMs, earlier(this.#unheldFromMs, this.#sweepUnheldFromMs)]
   }
 
   /** Hands on the results that have become final. */
@@ -133,9 +142,11 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
     if (this.#store === undefined) return
     if (this.#sweepFrom === undefined) {
       if (this.#sweptAtMs < 0) this.#sweptAtMs = streamTimeMs
-      if (streamTimeMs < this.#sweptAtMs + limits.sweepIntervalMs) return
+      if (streamTimeMs < this.#nextSweepMs()) return
       this.#sweptAtMs = streamTimeMs
       this.#sweepFrom = windowRowBound(0)
+      this.#sweepUnheldFromMs = this.#unheldFromMs
+      this.#unheldFromMs = -1
     }
     let rows = 0
     for await (const { key, value } of this.#store.range(this.#sweepFrom, endOfRows)) {
@@ -143,11 +154,34 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
         this.#sweepFrom = key
         return
       }
-      if (timestampOfRow(value) + this.#options.retentionMs > streamTimeMs) continue
+      const updatedMs = timestampOfRow(value)
+      if (this.#sweepUnheldFromMs >= 0 && updatedMs >= this.#sweepUnheldFromMs) this.#settleUnheld(key, value)
+      if (updatedMs + this.#options.retentionMs > streamTimeMs) continue
       this.#forgottenStartMs = Math.max(this.#forgottenStartMs, windowStartOfRow(key))
       this.#store.expire(key)
     }
     this.#sweepFrom = undefined
+    this.#sweepUnheldFromMs = -1
+  }
+
+  /** When to read through the store next: earlier where windows wait that are not held in memory. */
+  #nextSweepMs(): number {
+    const { sweepIntervalMs, unheldSweepMs } = limits
+    if (this.#unheldFromMs < 0) return this.#sweptAtMs + sweepIntervalMs
+    return this.#sweptAtMs + Math.min(sweepIntervalMs, this.#options.windows.graceMs + unheldSweepMs)
+  }
+
+  /** A row that may have become final without being held: hands it on, or waits for it from now on. */
+  #settleUnheld(key: Buffer, value: Buffer): void {
+    const updatedMs = timestampOfRow(value)
+    if (this.#dueMs(windowStartOfRow(key), updatedMs) > this.#due.takenThroughMs) this.#await(key, updatedMs)
+    else this.#forwardFinal(key, value)
+  }
+
+  /** Notes when the row's result will be final. */
+  #await(key: Buffer, updatedMs: number): void {
+    if (this.#due.set(key, this.#dueMs(windowStartOfRow(key), updatedMs))) return
+    this.#unheldFromMs = earlier(this.#unheldFromMs, updatedMs)
   }
 
   #isForgotten(row: ArrivalRow<K, A>, streamTimeMs: number): boolean {
@@ -207,6 +241,11 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
       headers: noHeaders,
     })
   }
+}
+
+/** The earlier of two times, of which −1 is none. */
+function earlier(one: number, other: number): number {
+  return one < 0 || other < 0 ? Math.max(one, other) : Math.min(one, other)
 }
 
 /** Behind every row: starts stay below 2^53. */
