@@ -33,10 +33,11 @@ export async function fetchWithDependencies(
   folder: string,
   coordinates: readonly Coordinate[],
 ): Promise<void> {
-  await fetchOnce(maven, folder, async (partial) => {
+  await fetchOnce(maven, folder, async (partial, environment) => {
     await writeFile(join(partial, 'pom.xml'), pomOf(coordinates))
     await runMaven(maven, {
       name,
+      environment,
       cwd: partial,
       args: [`${plugin}:copy-dependencies`, `-DoutputDirectory=${join(partial, 'lib')}`, '-DincludeScope=runtime'],
     })
@@ -48,9 +49,10 @@ export async function fetchWithDependencies(
 
 /** The unpacked content of one archive artifact (jar, zip, tar.gz) in `folder`; fetched once, as above. */
 export async function fetchUnpacked(maven: Maven, name: string, folder: string, coordinate: Coordinate): Promise<void> {
-  await fetchOnce(maven, folder, async (partial) => {
+  await fetchOnce(maven, folder, async (partial, environment) => {
     await runMaven(maven, {
       name,
+      environment,
       cwd: partial,
       args: [
         `${plugin}:unpack`,
@@ -62,9 +64,14 @@ export async function fetchUnpacked(maven: Maven, name: string, folder: string, 
   })
 }
 
-async function fetchOnce(maven: Maven, folder: string, fetch: (partial: string) => Promise<void>): Promise<void> {
+async function fetchOnce(
+  maven: Maven,
+  folder: string,
+  fetch: (partial: string, environment: NodeJS.ProcessEnv) => Promise<void>,
+): Promise<void> {
   if (existsSync(folder)) return
-  if (spawnSync('mvn', ['--version'], { env: mavenEnvironment(maven), stdio: 'ignore' }).status !== 0) {
+  const environment = workingEnvironment(maven)
+  if (environment === undefined) {
     throw new LauncherError(
       'MAVEN_MISSING',
       `Maven is needed once, to fetch Kafka, the schema registry and MariaDB. ${mavenFixes}`,
@@ -74,7 +81,7 @@ async function fetchOnce(maven: Maven, folder: string, fetch: (partial: string) 
   const partial = `${folder}.partial-${process.pid}`
   await mkdir(partial, { recursive: true })
   try {
-    await fetch(partial)
+    await fetch(partial, environment)
     await rename(partial, folder)
   } finally {
     await rm(partial, { recursive: true, force: true })
@@ -98,7 +105,7 @@ export const mavenFixes = 'Fix: `apt-get install maven`, `brew install maven`, o
 /** Runs Maven, says every few seconds how far it is, and fails with its error lines. */
 async function runMaven(
   maven: Maven,
-  { name, cwd, args }: { name: string; cwd: string; args: string[] },
+  { name, environment, cwd, args }: { name: string; environment: NodeJS.ProcessEnv; cwd: string; args: string[] },
 ): Promise<void> {
   const started = performance.now()
   const seconds = () => `${Math.round((performance.now() - started) / 1_000)} s`
@@ -107,7 +114,7 @@ async function runMaven(
   // Under the guard, as the servers are: a killed launcher leaves no Maven behind.
   const child = spawn('/bin/sh', [guardScript, join(cwd, 'mvn.pid'), '0', '5', 'mvn', '--batch-mode', ...args], {
     cwd,
-    env: mavenEnvironment(maven),
+    env: environment,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
     signal,
@@ -120,7 +127,7 @@ async function runMaven(
     if (path !== undefined) current = path.slice(path.lastIndexOf('/') + 1)
     if (/Downloaded from/.test(line)) files++
     if (/Unpacking|Copying/.test(line)) current = 'unpacking'
-    if (/ERROR/.test(line) && errors.length < limits.logLinesShown) errors.push(line)
+    if (namesCause(line) && errors.length < limits.logLinesShown) errors.push(line)
   }
   for (const output of [child.stdout, child.stderr])
     if (output !== null) createInterface({ input: output }).on('line', read)
@@ -145,8 +152,18 @@ async function runMaven(
   maven.report(`Fetched ${name} in ${seconds()}`)
 }
 
-function mavenEnvironment(maven: Maven): NodeJS.ProcessEnv {
-  return { ...maven.environment, JAVA_HOME: maven.java.home }
+/** Maven closes with advice about itself, which helps nobody here. */
+function namesCause(line: string): boolean {
+  return /\[(ERROR|FATAL)\]\s+\S/.test(line) && !/^\[ERROR\] (Re-run|To see|For more information|\[Help)/.test(line)
+}
+
+/**
+ * The environment in which Maven runs: ours, since its own Java may know certificates and proxies that another does not;
+ * with the servers' Java when it finds none. Undefined when there is no Maven.
+ */
+function workingEnvironment({ environment, java }: Maven): NodeJS.ProcessEnv | undefined {
+  const candidates = [{ ...environment }, { ...environment, JAVA_HOME: java.home }]
+  return candidates.find((env) => spawnSync('mvn', ['--version'], { env, stdio: 'ignore' }).status === 0)
 }
 
 function pomOf(coordinates: readonly Coordinate[]): string {
