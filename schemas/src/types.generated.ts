@@ -75,7 +75,7 @@ export interface EventStats {
   readonly avg: number | null
   readonly min: number | null
   readonly max: number | null
-  /** True once: the window is closed and will not change. */
+  /** The window has come to rest. It changes, and is final again, only when more events arrive for it. */
   readonly final: boolean
   /** Wall clock of the processor. */
   readonly updated_at: number

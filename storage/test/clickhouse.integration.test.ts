@@ -122,25 +122,25 @@ describe('StatsRepository.range', () => {
       { window: 0, count: 9, final: true, updatedMs: at + 2, offset: 4 },
     ])
     await insert([
-      { window: 0, count: 1, final: false, updatedMs: at + 3, offset: 5 }, // an update that overtook the final one
+      { window: 0, count: 10, final: false, updatedMs: at + 3, offset: 5 }, // more has arrived for a final window
       { window: 1, count: 4, final: false, updatedMs: at - 5, offset: 0 }, // an old one, replayed
     ])
     const query = { eventType, interval: '10s', fromMs: startMs, toMs: startMs + 20_000 } as const
     const windows = await stats.range({ ...query, limit: 10 })
     expect(windows.map(({ windowStartMs, count, final }) => ({ windowStartMs, count, final }))).toEqual([
-      { windowStartMs: startMs, count: 9, final: true },
+      { windowStartMs: startMs, count: 10, final: false },
       { windowStartMs: startMs + 10_000, count: 6, final: false },
     ])
     expect(windows[0]).toMatchObject({
       eventType,
       interval: '10s',
       windowEndMs: startMs + 10_000,
-      valueCount: 9,
-      sum: 18,
+      valueCount: 10,
+      sum: 20,
       avg: 2,
       min: null,
       max: 3.5,
-      updatedAtMs: at + 2,
+      updatedAtMs: at + 3,
     })
     expect(await stats.range({ ...query, limit: 1 })).toHaveLength(1)
     expect(await stats.range({ ...query, toMs: startMs + 1, limit: 10 })).toHaveLength(1)

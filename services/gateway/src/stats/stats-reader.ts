@@ -54,9 +54,8 @@ function overlay(stored: readonly EventStats[], held: readonly EventStats[], ran
   return range.keep === 'oldest' ? sorted.slice(0, range.limit) : sorted.slice(-range.limit)
 }
 
-/** What is final wins over what is not; otherwise the newest update, and memory when both are of the same time. */
+/** The newest update wins, and memory when both are of the same time. */
 function newer(stored: EventStats, held: EventStats): EventStats {
-  if (stored.final !== held.final) return stored.final ? stored : held
   return held.updated_at >= stored.updated_at ? held : stored
 }
 

@@ -59,11 +59,11 @@ describe('the view', () => {
     expect(view.range(range({ interval: '1m' }))).toEqual([])
   })
 
-  it('lets a window be final for good', () => {
+  it('lets a window change after it was final, when more has arrived for it', () => {
     const view = new StatsView(100)
     expect(view.apply(stats({ count: 3, final: true }))).toBe(true)
-    expect(view.apply(stats({ count: 2, final: false, updated_at: 9_000 }))).toBe(false)
-    expect(view.range(range())).toMatchObject([{ count: 3, final: true }])
+    expect(view.apply(stats({ count: 4, final: false, updated_at: 9_000 }))).toBe(true)
+    expect(view.range(range())).toMatchObject([{ count: 4, final: false }])
     view.apply(stats({ count: 4, final: true }))
     expect(view.range(range())).toMatchObject([{ count: 4, final: true }])
   })
@@ -150,7 +150,7 @@ describe('the reader', () => {
     view.caughtUp = true
     const stored = [
       stats({ window_start: 0, count: 5, updated_at: 9_000 }),
-      stats({ window_start: 10_000, count: 6, updated_at: 1_000, final: true }),
+      stats({ window_start: 10_000, count: 6, updated_at: 2_500, final: true }),
       stats({ window_start: 20_000, count: 8, updated_at: 3_000 }),
     ]
     const { read, asked } = reader(view, stored)

@@ -29,15 +29,12 @@ export class StatsView {
   }
 
   /**
-   * Takes in a record. The log's order decides: of one window, the last record counts, except that what is final is never replaced by what is
-   * not: that would be an older state, written once more. False when nothing changed by it, also when the interval is unknown or the window
-   * is older than what is kept.
+   * Takes in a record. The log's order decides: of one window, the last record counts, also after a final one, since a window changes when
+   * more arrives for it. False when nothing changed by it, because the interval is unknown or the window is older than what is kept.
    */
   apply(stats: EventStats): boolean {
     const windows = this.#windowsOf(stats.interval)
-    if (windows === undefined) return false
-    if (!stats.final && windows.get(stats.event_type, stats.window_start)?.final === true) return false
-    return windows.put(stats)
+    return windows?.put(stats) ?? false
   }
 
   /** The windows of the range that are in memory. */

@@ -14,7 +14,9 @@ export const StatsWindow = Type.Object({
   avg: nullableNumber('sum / value_count; null without values.'),
   min: nullableNumber('null without values.'),
   max: nullableNumber('null without values.'),
-  final: Type.Boolean({ description: 'The window is closed: it will not change any more.' }),
+  final: Type.Boolean({
+    description: 'The window has come to rest. It changes, and is final again, only when more events arrive for it.',
+  }),
   updated_at: Type.Integer({ description: 'When the processor last wrote it, UNIX milliseconds.' }),
 })
 export type StatsWindow = Static<typeof StatsWindow>

@@ -22,7 +22,7 @@ PARTITION BY toYYYYMM(timestamp)
 ORDER BY (event_type, toDate(timestamp), user_id, event_id)
 SETTINGS non_replicated_deduplication_window = 10000;
 
--- The newest update of a window wins. A final one wins over every other; among equals the processor's time decides, then the offset's low bits.
+-- The newest update of a window wins, also over a final one: a window changes when more arrives for it. Of one millisecond the offset's low bits decide.
 CREATE TABLE IF NOT EXISTS stats (
   event_type LowCardinality(String),
   interval LowCardinality(String),
@@ -38,8 +38,7 @@ CREATE TABLE IF NOT EXISTS stats (
   updated_at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
   _partition Int32 CODEC(ZSTD(1)),
   _offset Int64 CODEC(Delta(8), ZSTD(1)),
-  version UInt64 MATERIALIZED bitShiftLeft(toUInt64(final), 62)
-    + bitShiftLeft(toUInt64(toUnixTimestamp64Milli(updated_at)), 20)
+  version UInt64 MATERIALIZED bitShiftLeft(toUInt64(toUnixTimestamp64Milli(updated_at)), 20)
     + bitAnd(toUInt64(_offset), 1048575)
 ) ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(window_start)
