@@ -11,10 +11,15 @@ delay=$2
 grace=$3
 shift 3
 
+# Before the child: a signal that comes while it is being started must not end this script alone.
+child=
+stopped=
+trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT HUP
+
 "$@" 3<&- &
 child=$!
 echo "$child $$" >"$pidfile"
-trap 'kill -TERM "$child" 2>/dev/null' TERM INT HUP
+[ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
 
 (
   trap '' TERM INT HUP

@@ -162,7 +162,7 @@ describe('errors', () => {
     await expect(result.json()).rejects.toThrow()
 
     const body = await (await post(`${query} FORMAT JSONEachRow`)).text()
-    const [, tag, message] = /\r\n__exception__\r\n(\w+)\r\n([^]*?)\d+ \1\r\n__exception__\r\n$/.exec(body) ?? []
+    const [, tag, message] = /\r\n__exception__\r\n(\w+)\r\n([\s\S]*?)\d+ \1\r\n__exception__\r\n$/.exec(body) ?? []
     expect(tag).toHaveLength(16)
     expect(message).toMatch(/^Code: 395\. DB::Exception: /)
   })
