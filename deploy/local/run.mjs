@@ -206,6 +206,8 @@ async function handOver(node, args) {
     env: {
       ...process.env,
       PATH: `${dirname(node)}:${process.env.PATH ?? ''}`,
+      // Compiled once: starts faster, and does without the type stripper's memory.
+      ...(args[0] === 'up' && { NODE_COMPILE_CACHE: join(cache, 'compiled') }),
       MILLRACE_LAUNCHER_PIPE_FD: '3',
       MILLRACE_LAUNCHER_PARENTS: parents().join(','),
     },
