@@ -81,7 +81,7 @@ export async function ownerOf(port: number, procFolder = '/proc'): Promise<PortO
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1]
       if (inode === undefined || !inodes.has(inode)) continue
       const commandLine = await readFile(`${procFolder}/${pid}/cmdline`, 'utf8').catch(() => '')
-      return { pid: Number(pid), command: shorten(commandLine.replaceAll('\0', ' ').trim()) }
+      return { pid: Number(pid), command: shorten(commandLine.replaceAll(/[\0\s]+/g, ' ').trim()) }
     }
   }
   return undefined
