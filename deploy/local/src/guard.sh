@@ -11,15 +11,12 @@ delay=$2
 grace=$3
 shift 3
 
-# Before the child: a signal that comes while it is being started must not end this script alone.
-child=
-stopped=
-trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT HUP
-
+# The trap comes after the child: a fork copies it, and a signal that reached the child before its exec would be swallowed there. The
+# PID file comes after the trap: once it is there, a signal is passed on.
 "$@" 3<&- &
 child=$!
+trap 'kill -TERM "$child" 2>/dev/null' TERM INT HUP
 echo "$child $$" >"$pidfile"
-[ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
 
 (
   trap '' TERM INT HUP

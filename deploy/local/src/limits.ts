@@ -9,6 +9,9 @@ export const limits = {
   readyPollMs: 100,
   /** One question to a server that is starting. */
   probeTimeoutMs: 5_000,
+  /** The guard is a shell script: it is there within milliseconds. */
+  guardDeadlineMs: 2_000,
+  guardPollMs: 10,
   /** Our services promise to stop within 10 s; the servers get longer to flush. */
   stopDeadlineMs: { service: 12_000, server: 20_000 },
   /**

@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
 } from 'node:fs'
@@ -116,6 +117,11 @@ export function startProcess(spec: ProcessSpec, folders: Folders): RunningProces
   }
 
   async function stopChild(): Promise<void> {
+    // A guard that is just starting cannot pass a signal on yet.
+    const guardDeadline = performance.now() + limits.guardDeadlineMs
+    while (ended === undefined && !existsSync(pidFile) && performance.now() < guardDeadline) {
+      await Promise.race([delay(limits.guardPollMs), exit])
+    }
     if (ended !== undefined) return
     child.kill('SIGTERM')
     const cancel = new AbortController()

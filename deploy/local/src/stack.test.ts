@@ -28,7 +28,8 @@ afterEach(async () => {
 /** A child that notes its end in a file, in which the order of ends can be read. */
 function component(name: string): Component {
   const ends = join(folders.instance, 'ends')
-  const script = `trap 'echo ${name} >>"${ends}"; exit 0' TERM; echo up; while :; do sleep 0.05; done`
+  // It waits for a background job: dash drops a signal that comes while it starts a foreground one.
+  const script = `trap 'echo ${name} >>"${ends}"; kill $!; exit 0' TERM; echo up; sleep 60 & wait`
   return {
     name,
     title: name,
