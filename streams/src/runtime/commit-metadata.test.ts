@@ -8,7 +8,7 @@ const empty: CommitMetadata = { streamTimeMs: -1, written: undefined, writers: [
 test('bytes are as drawn', () => {
   const hex = (metadata: CommitMetadata): string =>
     Buffer.from(encodeCommitMetadata(metadata), 'base64').toString('hex')
-  expect(hex(empty)).toBe('010000000000')
+  expect(hex(empty)).toBe('4d0000000000')
   expect(
     hex({
       streamTimeMs: 299,
@@ -19,7 +19,7 @@ test('bytes are as drawn', () => {
       ],
       times: new Map([[nodeHash('a'), [4, -1]]]),
     }),
-  ).toBe(['01', 'ac02', '16', '02', 'ac02', '000100', '000205', '01', 'e40c292c', '02', '05', '00'].join(''))
+  ).toBe(['4d', 'ac02', '16', '02', 'ac02', '000100', '000205', '01', 'e40c292c', '02', '05', '00'].join(''))
 })
 
 test('what is encoded is decoded again', () => {
@@ -41,7 +41,18 @@ test('what is encoded is decoded again', () => {
 })
 
 describe('what cannot be read is unknown, never a crash', () => {
-  test.each(['', '!', 'AgAAAAAA', 'AQ==', 'AQAAAAAAAA==', 'AA', '/////////////////w=='])('%s', (text) => {
+  test.each([
+    '',
+    '!',
+    'AgAAAAAA',
+    'TQ==',
+    'TQAAAAAAAA==',
+    'AA',
+    'AQAAAAAA',
+    'Av/////////+',
+    'An//////////',
+    '/////////////////w==',
+  ])('%s', (text) => {
     expect(decodeCommitMetadata(text)).toBeUndefined()
   })
 
@@ -54,6 +65,15 @@ describe('what cannot be read is unknown, never a crash', () => {
       { numRuns: 500 },
     )
   })
+})
+
+test.each([
+  // new TopicPartitionMetadata(1_763_731_200_000L, new ProcessorMetadata()).encode() of Kafka Streams 4.1, and one with a processor's time.
+  ['AgAAAZqmklgA', 1_763_731_200_000],
+  ['AgAAAZqmklgAAAAAAQAAAAlsYXN0LWVtaXQAAAGappFtoA==', 1_763_731_200_000],
+  ['Av//////////', -1],
+])("the time of Kafka Streams' own metadata is taken: %s", (text, streamTimeMs) => {
+  expect(decodeCommitMetadata(text)).toEqual({ ...empty, streamTimeMs })
 })
 
 test('fits the broker with as many writers and nodes as are allowed', () => {

@@ -7,13 +7,16 @@ import type { Watermark } from '../core/watermark.ts'
  * What a task must remember beside an input's offset, so that a restart decides what is late and what is closed as the task would have.
  * It is committed with the offset, as text: Base64 of this layout, every number an unsigned varint unless drawn otherwise.
  *
- *   version (1)
+ *   version (77)
  *   stream time + 1
  *   written: the last watermark this task wrote; 0 for none, else 1 + 2 × (stream time + 1) + idle
  *   writers: count; base: their smallest time + 1
  *     count × ( subtopology · partition · 2 × (stream time + 1 − base) + idle )
  *   nodes with times: count
  *     count × ( FNV-1a of the node's name, uint32 BE · how many · each time + 1 )
+ *
+ * Kafka Streams commits `2 · partition time int64 BE · times of its processors`; of that the time is taken. It knows versions 1 and 2 and takes
+ * any other for unknown, so ours is far from them: an application that moves from one to the other misreads nothing.
  *
  * Text that cannot be read, or of another version, counts as unknown.
  */
@@ -33,7 +36,11 @@ export interface WrittenMark {
   readonly idle: boolean
 }
 
-const version = 1
+const version = 77
+
+/** Kafka Streams' layout since 3.3. */
+const partitionTimeVersion = 2
+const partitionTimeBytes = 9
 
 /** The text to be committed. Throws `INVALID_STATE` above the broker's bound, which the bounds on writers and nodes keep out of reach. */
 export function encodeCommitMetadata(metadata: CommitMetadata): string {
@@ -68,6 +75,7 @@ export function encodeCommitMetadata(metadata: CommitMetadata): string {
 export function decodeCommitMetadata(text: string): CommitMetadata | undefined {
   if (text.length === 0 || text.length > limits.commitMetadataBytesMax) return undefined
   const bytes = Buffer.from(text, 'base64')
+  if (bytes[0] === partitionTimeVersion) return readPartitionTime(bytes)
   const reader = new UvarintReader()
   reader.reset(bytes, 0, bytes.length)
   try {
@@ -90,6 +98,13 @@ function read(reader: UvarintReader, bytes: Buffer): CommitMetadata {
   const streamTimeMs = reader.next() - 1
   const written = markOf(reader.next() - 1)
   return { streamTimeMs, written, writers: readWriters(reader), times: readTimes(reader, bytes) }
+}
+
+function readPartitionTime(bytes: Buffer): CommitMetadata | undefined {
+  if (bytes.length < partitionTimeBytes) return undefined
+  const streamTimeMs = Number(bytes.readBigInt64BE(1))
+  if (streamTimeMs < -1 || !Number.isSafeInteger(streamTimeMs)) return undefined
+  return { streamTimeMs, written: undefined, writers: [], times: new Map() }
 }
 
 function readWriters(reader: UvarintReader): readonly Watermark[] {
