@@ -42,6 +42,8 @@ export type { ByteStoreProvider } from './state/store.ts'
 
 // Bytes, records and time.
 export { type Clock, systemClock } from './core/clock.ts'
+export { deadLetterHeaders } from './core/dead-letter.ts'
+export { lateHeaders } from './core/late-record.ts'
 export { type LogFields, type Logger, silentLogger } from './core/logger.ts'
 export { internedUtf8 } from './core/interned-text.ts'
 export { partitionOfKey } from './core/murmur2.ts'

@@ -39,10 +39,23 @@ export class Graph {
   }
 
   addProcessor(
-    node: { readonly name: string; readonly parents: readonly string[]; readonly stores?: readonly string[] },
+    node: {
+      readonly name: string
+      readonly parents: readonly string[]
+      readonly stores?: readonly string[]
+      readonly lateTopic?: string | undefined
+    },
     create: () => Processor<unknown, unknown, unknown, unknown>,
   ): void {
-    this.#nodes.push({ kind: 'processor', name: node.name, parents: node.parents, stores: node.stores ?? [], create })
+    const { name, parents, stores = [], lateTopic } = node
+    this.#nodes.push({
+      kind: 'processor',
+      name,
+      parents,
+      stores,
+      ...(lateTopic === undefined ? {} : { lateTopic }),
+      create,
+    })
   }
 
   addSink(node: SinkNode): void {

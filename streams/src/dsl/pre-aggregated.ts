@@ -34,6 +34,8 @@ export interface ArrivalOptions extends Materialized {
   readonly heldMax?: number
   /** How long after its last update a window is kept; at least size + grace. A record that comes later is late. */
   readonly retentionMs: number
+  /** As for `WindowOptions`: partials go there. */
+  readonly lateTopic?: string
 }
 
 /** What is known of a pre-aggregated stream besides its types. */
@@ -103,7 +105,10 @@ export class PreAggregatedWindows<K, A, R> {
     const store = versioned(options.store ?? this.#graph.nextName('KSTREAM-MERGE-WINDOWS-STATE-STORE-'), aggregator)
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-WINDOWS-')
     const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
-    this.#graph.addProcessor({ name, parents: [parent], stores: [store] }, () => new MergeWindowsProcessor(rows))
+    this.#graph.addProcessor(
+      { name, parents: [parent], stores: [store], lateTopic: options.lateTopic },
+      () => new MergeWindowsProcessor(rows),
+    )
     return new WindowedTable<K, R>(
       this.#graph,
       name,
@@ -123,7 +128,7 @@ export class PreAggregatedWindows<K, A, R> {
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-ARRIVALS-')
     const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
     this.#graph.addProcessor(
-      { name, parents: [parent], stores: [store] },
+      { name, parents: [parent], stores: [store], lateTopic: options.lateTopic },
       () => new ArrivalWindowsProcessor({ ...rows, heldMax: options.heldMax }),
     )
     return new WindowedTable<K, R>(

@@ -17,6 +17,11 @@ export interface WindowOptions extends Materialized {
   readonly emit?: EmitMode
   /** How long a row is kept after its window's start, in stream time. Default and least: size + grace. */
   readonly retentionMs?: number
+  /**
+   * An existing topic for records that come too late for a window, once for each such window: key, value and headers as they were read (behind
+   * a repartition, as they were written to it), with the headers of `lateHeaders`. Default: they are only counted.
+   */
+  readonly lateTopic?: string
 }
 
 /** The same, for aggregations that look for closed windows themselves. */
@@ -81,7 +86,7 @@ export class WindowedStream<K, V> {
     const emitIntervalMs = options.emitIntervalMs ?? 0
     const streamTime = hasWatermarks ? 'task' : 'observed'
     this.#graph.addProcessor(
-      { name, parents: [parent], stores: [store] },
+      { name, parents: [parent], stores: [store], lateTopic: options.lateTopic },
       () => new WindowAggregateProcessor({ ...rows, streamTime, emitIntervalMs }),
     )
     return new WindowedTable<K, R>(this.#graph, name, windowedTraits(this.#traits, options.valueSerde))

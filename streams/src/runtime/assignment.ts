@@ -11,10 +11,12 @@ export function subscribedTopics(topology: Topology, names: TopicNames): readonl
   return [...new Set(topics)].sort()
 }
 
-/** Topics that must exist before the application starts: its sources and sinks that are not its own. */
+/** Topics that must exist before the application starts: its sources, sinks and topics of late records that are not its own. */
 export function externalTopics(topology: Topology): readonly string[] {
-  const nodes = topology.subtopologies.flatMap(({ nodes }) => nodes.filter(isEnd))
-  return [...new Set(nodes.filter(({ internal }) => !internal).map(({ topic }) => topic))].sort()
+  const nodes = topology.subtopologies.flatMap(({ nodes }) => nodes)
+  const ends = nodes.filter(isEnd)
+  const late = nodes.flatMap((node) => (node.kind === 'processor' ? (node.lateTopic ?? []) : []))
+  return [...new Set([...ends.filter(({ internal }) => !internal).map(({ topic }) => topic), ...late])].sort()
 }
 
 /**

@@ -31,6 +31,7 @@ export class TaskNode implements Receiver, ProcessorContext<unknown, unknown> {
   restoredTimes: readonly number[] = []
   readonly #processor: Processor<unknown, unknown, unknown, unknown>
   readonly #reads: boolean
+  readonly #lateTopic: string | undefined
   readonly #stores: ReadonlyMap<string, TaskStore>
   readonly #state: TaskState
   #waiting: WaitingRecord[] = []
@@ -40,6 +41,7 @@ export class TaskNode implements Receiver, ProcessorContext<unknown, unknown> {
     this.taskId = state.taskId
     this.partition = state.partition
     this.#state = state
+    this.#lateTopic = node.lateTopic
     this.#processor = node.create()
     this.#reads = this.#processor.reads !== undefined
     this.#stores = new Map(node.stores.map((name) => [name, storeOf(state, name)]))
@@ -131,6 +133,7 @@ export class TaskNode implements Receiver, ProcessorContext<unknown, unknown> {
 
   dropped(reason: DropReason, records: number, window?: LateFor): void {
     this.#state.dropped(this.name, reason, { records, window })
+    if (window !== undefined && this.#lateTopic !== undefined) this.#state.sendLate(this.name, this.#lateTopic, window)
   }
 
   requestCommit(): void {

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { StreamsError } from '../core/errors.ts'
+import { lateRecordOf } from '../core/late-record.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { DropReason, LateFor } from '../processor/processor.ts'
 import type { TaskStore } from '../state/store.ts'
@@ -25,6 +26,8 @@ export interface TaskStateOptions {
   readonly clock: Clock
   readonly stores: ReadonlyMap<string, TaskStore>
   readonly streamTime: StreamTime
+  /** Partitions of a topic, by its name at the broker. */
+  readonly partitionsOf: (topic: string) => number
   readonly probes: TaskProbes | undefined
   readonly onFailure: FailurePolicy | undefined
   readonly deadLetterTopicOf: ((topic: string) => string) | undefined
@@ -73,6 +76,24 @@ export class TaskState {
     drop: { readonly records: number; readonly window?: LateFor | undefined },
   ): void {
     this.#options.probes?.dropped?.({ taskId: this.taskId, node, reason, ...drop })
+  }
+
+  /** The record at hand came too late for a window. */
+  sendLate(node: string, topic: string, window: LateFor): void {
+    const { source } = this
+    if (source === undefined) return
+    const { partition, offset, timestamp, headers } = source
+    const original = {
+      topic: source.topic,
+      partition,
+      offset,
+      timestamp,
+      headers,
+      key: source.rawKey(),
+      value: source.rawValue(),
+    }
+    const to = { topic, partitions: this.#options.partitionsOf(topic) }
+    this.send(lateRecordOf(original, { node, ...window, to }))
   }
 
   /** A record's bytes could not be read: does what the policy says. Throws when that is to fail. */

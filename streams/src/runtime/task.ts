@@ -109,6 +109,7 @@ export class StreamTask {
       clock: options.clock,
       stores: options.stores,
       streamTime: new StreamTime(watermarkWriters(options)),
+      partitionsOf: options.partitionsOf,
       probes: options.probes,
       onFailure: options.onFailure,
       deadLetterTopicOf: options.deadLetterTopicOf,

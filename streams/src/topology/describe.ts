@@ -24,7 +24,7 @@ function headline(node: TopologyNode): string {
     case 'source':
       return `Source: ${node.name} (topics: [${topicText(node)}])`
     case 'processor':
-      return `Processor: ${node.name} (stores: [${node.stores.join(', ')}])`
+      return `Processor: ${node.name} (stores: [${node.stores.join(', ')}])${node.lateTopic === undefined ? '' : ` (late: ${node.lateTopic})`}`
     case 'sink':
       return `Sink: ${node.name} (topic: ${topicText(node)})`
   }

@@ -29,6 +29,8 @@ export interface ProcessorNode {
   readonly name: string
   readonly parents: readonly string[]
   readonly stores: readonly string[]
+  /** Where records go that come too late for a window of this node; they are only counted without it. */
+  readonly lateTopic?: string
   /** Makes the processor of one task. */
   create(): Processor<unknown, unknown, unknown, unknown>
 }

@@ -74,7 +74,11 @@ const partNameLengthMax = limits.topicNameLengthMax - 64
 
 function topicNameFaults({ nodes, stores, internalTopics }: TopologyParts): string[] {
   const external = nodes.filter((node) => node.kind !== 'processor').filter((node) => !node.internal)
+  const late = nodes.flatMap((node) =>
+    node.kind === 'processor' && node.lateTopic !== undefined ? [node.lateTopic] : [],
+  )
   return [
+    ...late.flatMap((topic) => illegalName('late topic', topic, limits.topicNameLengthMax)),
     ...external.flatMap((node) => illegalName(`node "${node.name}": topic`, node.topic, limits.topicNameLengthMax)),
     ...stores.flatMap((store) => illegalName('store', store.name, partNameLengthMax)),
     ...internalTopics.flatMap((topic) => illegalName('repartition', topic.name, partNameLengthMax)),
