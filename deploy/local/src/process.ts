@@ -69,6 +69,8 @@ export function startProcess(spec: ProcessSpec, folders: Folders): RunningProces
   const kind = spec.kind === 'service' ? 'service' : 'server'
   const stopDeadlineMs = limits.stopDeadlineMs[kind]
   const pidFile = pidFileOf(folders, spec.name)
+  // One of an earlier run would say that this guard is ready.
+  rmSync(pidFile, { force: true })
   const args = [
     guardScript,
     pidFile,
