@@ -9,6 +9,7 @@ export function loadingStores(inMemory: ByteStoreProvider): ByteStoreProvider {
       return {
         multiGet: (keys) => rows.multiGet(keys),
         range: (from, to, limit) => rows.range(from, to, limit),
+        lastKey: () => rows.lastKey(),
         changelogOffset: () => rows.changelogOffset(),
         write: (changes, changelogOffset) => rows.write(changes, changelogOffset),
         wipe: () => rows.wipe(),

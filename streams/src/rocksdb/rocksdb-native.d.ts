@@ -35,8 +35,10 @@ declare module 'rocksdb-native' {
     write(options?: { capacity?: number }): WriteBatch
     iterator(
       range: { gte?: Buffer; lt?: Buffer },
-      options?: { limit?: number; capacity?: number; values?: boolean },
+      options?: { limit?: number; capacity?: number; values?: boolean; reverse?: boolean },
     ): AsyncIterable<{ key: Buffer; value: Buffer }>
+    /** A figure of RocksDB's own about this column family, as text; null when it is not known. */
+    getProperty(name: string): Promise<string | null>
     close(options?: { force?: boolean }): Promise<void>
   }
 

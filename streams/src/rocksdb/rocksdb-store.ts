@@ -4,6 +4,8 @@ import type { ByteStore, Change, Row } from '../state/store.ts'
 import { translateDatabaseError } from './database-error.ts'
 import { decodeOffset, encodeOffset, keyOfRow, offsetKey, partitionBound, rowKey } from './row-layout.ts'
 
+const noBytes = Buffer.alloc(0)
+
 /**
  * One store and partition: a range of its store's column family. Writes go through the write-ahead log, which the operating system holds
  * from the moment `write` resolves: the death of this process loses nothing. The loss of power may lose the last commits, of all stores
@@ -42,6 +44,17 @@ export class RocksDbStore implements ByteStore {
       throw this.#failed(error, 'a range could not be read')
     }
     return rows
+  }
+
+  async lastKey(): Promise<Buffer | undefined> {
+    const bounds = { gte: rowKey(this.#partition, noBytes), lt: partitionBound(this.#partition + 1) }
+    const options = { limit: 1, capacity: 2, values: false, reverse: true }
+    try {
+      for await (const { key } of this.#family.iterator(bounds, options)) return keyOfRow(key)
+    } catch (error) {
+      throw this.#failed(error, 'its last row could not be read')
+    }
+    return undefined
   }
 
   async changelogOffset(): Promise<number | undefined> {

@@ -3,7 +3,7 @@ import { pid } from 'node:process'
 import RocksDB from 'rocksdb-native'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import { type Logger, silentLogger } from '../core/logger.ts'
-import type { ByteStore, ByteStoreProvider } from '../state/store.ts'
+import type { ByteStore, ByteStoreProvider, StoreEstimate } from '../state/store.ts'
 import { translateDatabaseError } from './database-error.ts'
 import { backgroundJobsMax, openFilesMax, tableBlockBytes, writeBufferBytes, writeBuffersMax } from './limits.ts'
 import { RocksDbStore } from './rocksdb-store.ts'
@@ -85,6 +85,20 @@ class RocksDbStores implements ByteStoreProvider {
       }
     } catch (error) {
       throw translateDatabaseError(error, `store "${store}": its partitions could not be listed`, store)
+    }
+  }
+
+  async estimate(store: string): Promise<StoreEstimate> {
+    const family = this.#family(store)
+    try {
+      const [rows, live, inMemory] = await Promise.all(
+        ['rocksdb.estimate-num-keys', 'rocksdb.estimate-live-data-size', 'rocksdb.cur-size-all-mem-tables'].map(
+          async (property) => Number((await family.getProperty(property)) ?? 0),
+        ),
+      )
+      return { rows: rows ?? 0, bytes: (live ?? 0) + (inMemory ?? 0) }
+    } catch (error) {
+      throw translateDatabaseError(error, `store "${store}": its size could not be estimated`, store)
     }
   }
 

@@ -34,6 +34,11 @@ export class MemoryStore implements ByteStore {
     return rows
   }
 
+  async lastKey(): Promise<Buffer | undefined> {
+    const last = this.#content.keys.last()
+    return last === undefined ? undefined : Buffer.from(last, 'latin1')
+  }
+
   async changelogOffset(): Promise<number | undefined> {
     return this.#content.changelogOffset
   }
@@ -105,6 +110,15 @@ export function memoryStores(processId: string): ByteStoreProvider {
         .filter(([, content]) => content.changelogOffset !== undefined)
         .map(([partition]) => partition)
         .sort((left, right) => left - right)
+    },
+    async estimate(store) {
+      let rows = 0
+      let bytes = 0
+      for (const content of contents.get(store)?.values() ?? []) {
+        rows += content.rows.size
+        for (const { key, value } of content.rows.values()) bytes += key.length + value.length
+      }
+      return { rows, bytes }
     },
     async discard() {
       contents.clear()

@@ -42,6 +42,11 @@ export class SortedKeys {
     return found
   }
 
+  /** The largest key; undefined when there is none. */
+  last(): string | undefined {
+    return this.#blocks.at(-1)?.at(-1)
+  }
+
   clear(): void {
     this.#blocks.length = 0
   }

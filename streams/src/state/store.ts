@@ -9,6 +9,8 @@ export interface ByteStore {
   multiGet(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]>
   /** Rows with `from <= key < to` in key order, at most `limit`. Page on with the last key and a zero byte behind it. */
   range(from: Buffer, to: Buffer, limit: number): Promise<readonly Row[]>
+  /** The largest key; undefined when there is no row. */
+  lastKey(): Promise<Buffer | undefined>
   /** The changelog offset up to which (exclusive) the rows are complete; undefined when nothing was ever written. */
   changelogOffset(): Promise<number | undefined>
   /** Writes all changes, in order, and the changelog offset, atomically: after a crash either all are there or none. Resolved means durable against the death of the process. */
@@ -16,6 +18,15 @@ export interface ByteStore {
   /** Removes every row and the offset. */
   wipe(): Promise<void>
   close(): Promise<void>
+}
+
+/** What queries may do with a store's rows. */
+export type CommittedRows = Pick<ByteStore, 'multiGet' | 'range' | 'lastKey'>
+
+/** How large a store is, as far as that can be told without reading it: rows that were written twice or deleted may count. */
+export interface StoreEstimate {
+  readonly rows: number
+  readonly bytes: number
 }
 
 /** One row of a store. */
@@ -42,6 +53,8 @@ export interface ByteStoreProvider {
   open(store: string, partition: number): Promise<ByteStore>
   /** Partitions of `store` that have rows here, from an earlier run. */
   partitionsOnDisk(store: string): Promise<readonly number[]>
+  /** How much of `store` is here, all its partitions together. */
+  estimate(store: string): Promise<StoreEstimate>
   /** Puts everything stored aside and begins with empty stores. All stores must be closed. The process id and the lock stay. */
   discard(): Promise<void>
   /** Closes the stores that are open, then gives up the lock. Idempotent. */
@@ -54,6 +67,8 @@ export interface ByteStoreProvider {
  */
 export interface TaskStore {
   readonly name: string
+  /** The rows as of the last commit, without this task's changes since: for queries, which may read them at any time until the store is closed. */
+  readonly committed: CommittedRows
   /** True when `get` may be called for this key: it is cached, changed, or known to be absent. Always true for a memory store. */
   has(key: Buffer): boolean
   /** Asks for a row; `load` fetches all that were asked for. */

@@ -19,6 +19,7 @@ class LoadedStore implements ByteStore {
     return this.#inner.multiGet(keys)
   }
   range = (from: Buffer, to: Buffer, limit: number) => this.#inner.range(from, to, limit)
+  lastKey = () => this.#inner.lastKey()
   changelogOffset = () => this.#inner.changelogOffset()
   async write(changes: readonly Change[], changelogOffset: number) {
     this.writes.push(changes)
@@ -55,6 +56,23 @@ describe('a task store', () => {
     store.want(key('a'))
     await store.load()
     expect(rows.loads).toEqual([2])
+  })
+
+  it('shows others what is committed, and nothing of what is not', async () => {
+    const rows = new LoadedStore()
+    await rows.write([{ key: key('a'), value: key('1') }], 5)
+    const store = taskStore(rows, { changelogOffset: 5 })
+    store.put(key('a'), key('2'), 0)
+    store.put(key('b'), key('2'), 0)
+    const committed = () => store.committed.range(key(''), Buffer.from([255]), 10)
+    expect(await committed()).toEqual([{ key: key('a'), value: key('1') }])
+    store.drain()
+    expect(await committed()).toEqual([{ key: key('a'), value: key('1') }])
+    await store.commit(7)
+    expect(await committed()).toEqual([
+      { key: key('a'), value: key('2') },
+      { key: key('b'), value: key('2') },
+    ])
   })
 
   it('needs no loading over rows in memory', async () => {

@@ -1,5 +1,5 @@
 import { StreamsError } from '../core/errors.ts'
-import type { ByteStore, Change, ChangelogEntry, Row, TaskStore } from './store.ts'
+import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore } from './store.ts'
 import { valueOfRow } from './timestamped-value.ts'
 
 /** How a task's store behaves. */
@@ -78,6 +78,10 @@ export class CachedTaskStore implements TaskStore {
     // Rows that are in memory already need no cache.
     this.#cachedBytesMax = options.rows.peek === undefined ? (options.cachedBytesMax ?? cachedBytesMaxDefault) : 0
     this.#dirtyBytesMax = options.dirtyBytesMax ?? dirtyBytesMaxDefault
+  }
+
+  get committed(): CommittedRows {
+    return this.#rows
   }
 
   get full(): boolean {

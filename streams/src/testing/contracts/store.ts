@@ -63,6 +63,29 @@ export function describeByteStores(name: string, subject: ByteStoreSubject): voi
       expect(await from([0], [1], 0)).toEqual([])
     })
 
+    it('know the largest key of their partition', async () => {
+      const others = await Promise.all([provider.open('first', 1), provider.open('second', 0)])
+      for (const other of others) await other.write([put('z', '1')], 1)
+      expect(await store.lastKey()).toBeUndefined()
+      await store.write([], 1)
+      expect(await store.lastKey()).toBeUndefined()
+      await store.write([put('a', '1'), put('c', '1'), put('b', '1')], 2)
+      expect(await store.lastKey()).toEqual(key('c'))
+      await store.write([{ key: Buffer.from([255, 255]), value: key('1') }, drop('c')], 3)
+      expect(await store.lastKey()).toEqual(Buffer.from([255, 255]))
+      await store.write([drop('a'), drop('b'), { key: Buffer.from([255, 255]), value: null }], 4)
+      expect(await store.lastKey()).toBeUndefined()
+    })
+
+    it('estimate how much is stored', async () => {
+      expect(await provider.estimate('second')).toMatchObject({ rows: 0 })
+      const rows = Array.from({ length: 100 }, (_, index) => put(`k${index}`, 'x'.repeat(1_000)))
+      await store.write(rows, 1)
+      const { rows: count, bytes } = await provider.estimate('first')
+      expect(count).toBeGreaterThanOrEqual(100)
+      expect(bytes).toBeGreaterThanOrEqual(100_000)
+    })
+
     it('page by the last key and a zero byte behind it', async () => {
       const all = Array.from({ length: 2_500 }, (_, index) => put(String(index).padStart(6, '0'), String(index)))
       await store.write(all, 1)
