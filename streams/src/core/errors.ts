@@ -20,6 +20,10 @@ export const streamsErrorCodes = [
   'STORE_FAILED',
   'STORE_CORRUPT',
   'STORE_LOCKED',
+  'STORE_UNKNOWN',
+  'STORE_NOT_READY',
+  'STORE_ELSEWHERE',
+  'INVALID_QUERY',
   'TIMED_OUT',
   'CLOSED',
 ] as const
@@ -29,6 +33,7 @@ export type StreamsErrorCode = (typeof streamsErrorCodes)[number]
 const retryable: ReadonlySet<StreamsErrorCode> = new Set<StreamsErrorCode>([
   'BROKER_UNAVAILABLE',
   'REBALANCED',
+  'STORE_NOT_READY',
   'TIMED_OUT',
 ])
 
@@ -39,6 +44,8 @@ export interface ErrorContext {
   readonly partition?: number
   readonly offset?: number
   readonly store?: string
+  /** Of `STORE_ELSEWHERE`: where to ask instead. */
+  readonly endpoint?: string
 }
 
 /** An error of `@millrace/streams`: the message starts with `[CODE]`, the cause is kept, the place is in fields. */
@@ -50,6 +57,7 @@ export class StreamsError extends Error {
   readonly partition: number | undefined
   readonly offset: number | undefined
   readonly store: string | undefined
+  readonly endpoint: string | undefined
 
   constructor(code: StreamsErrorCode, message: string, context: ErrorContext = {}) {
     super(`[${code}] ${message}`, { cause: context.cause })
@@ -59,6 +67,7 @@ export class StreamsError extends Error {
     this.partition = context.partition
     this.offset = context.offset
     this.store = context.store
+    this.endpoint = context.endpoint
   }
 }
 

@@ -126,7 +126,8 @@ export class PreAggregatedWindows<K, A, R> {
     const store = versioned(options.store, aggregator)
     if (windows.kind !== 'tumbling') this.#graph.fault(`store "${store}": only tumbling windows are kept by arrival`)
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-ARRIVALS-')
-    const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
+    const fold = merging(aggregator)
+    const rows = addWindowStore(this.#graph, { ...options, store, windows, fold, keySerde, byArrival: true })
     this.#graph.addProcessor(
       { name, parents: [parent], stores: [store], lateTopic: options.lateTopic },
       () => new ArrivalWindowsProcessor({ ...rows, heldMax: options.heldMax }),

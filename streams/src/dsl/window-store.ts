@@ -1,6 +1,8 @@
 import type { Serde } from '../core/serde.ts'
+import type { EmitMode } from '../processor/change.ts'
 import type { Fold } from '../processor/fold.ts'
 import type { WindowRowsOptions } from '../processor/window-rows.ts'
+import type { WindowExpiry } from '../topology/topology.ts'
 import type { TimeWindows } from '../windows/time-windows.ts'
 import type { Windowed } from '../windows/windowed.ts'
 import { windowedKey } from '../windows/windowed.ts'
@@ -14,6 +16,8 @@ export interface WindowStoreOf<K, V, A, R> extends WindowOptions {
   readonly windows: TimeWindows
   readonly fold: Fold<V, A, R>
   readonly keySerde: Serde<NonNullable<K>> | undefined
+  /** Rows live from their last update on, not from their window's start. */
+  readonly byArrival?: boolean
 }
 
 /** Adds a window store, and says what its rows are made of. A retention that is too short is a fault. */
@@ -31,11 +35,18 @@ export function addWindowStore<K, V, A, R>(graph: Graph, of: WindowStoreOf<K, V,
     kind: 'window',
     timestamped: true,
     windowSizeMs: windows.sizeMs,
+    windowAdvanceMs: windows.advanceMs,
     retentionMs,
+    expiry: expiryOf(of),
     changelog: of.changelog ?? true,
     rows: { keySerde, resultOf: (value) => fold.result(fold.serde.read(value, 0, value.length)) },
   })
   return { store, keySerde, fold, windows, retentionMs, emit: of.emit ?? 'updates' }
+}
+
+function expiryOf({ byArrival, emit }: { readonly byArrival?: boolean; readonly emit?: EmitMode }): WindowExpiry {
+  if (byArrival === true) return 'update'
+  return emit === 'close' || emit === 'updates-and-close' ? 'start-after-close' : 'start'
 }
 
 /** What is known of the table that a windowed aggregation makes. */

@@ -63,13 +63,23 @@ export interface StoreSpec {
   readonly timestamped: boolean
   /** Window stores: the windows' size. */
   readonly windowSizeMs: number | undefined
+  /** Window stores: how far apart windows start; their size when absent. */
+  readonly windowAdvanceMs?: number
   /** Window stores: how long, in stream time, a row is kept after its window's start; at least size + grace. */
   readonly retentionMs: number | undefined
+  /** Window stores: which windows are over; `start` when absent. */
+  readonly expiry?: WindowExpiry
   /** Kept in a topic `<application.id>-<name>-changelog`; without it, the content is gone with the machine. */
   readonly changelog: boolean
   /** How queries read the rows; absent where nobody can. */
   readonly rows?: RowReader
 }
+
+/**
+ * Which windows are over, `newest` being the latest start in the store. `start`, as Kafka Streams' classic stores: those that start no later than
+ * newest − retention. `start-after-close`, as its stores of final results: a millisecond later. `update`: `retentionMs` after the last update.
+ */
+export type WindowExpiry = 'start' | 'start-after-close' | 'update'
 
 /** Makes values of a store's rows, for queries. */
 export interface RowReader {
