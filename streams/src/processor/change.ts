@@ -2,6 +2,8 @@
 export interface Change<V> {
   /** The row's value from now on; null when it was deleted, if V has null. */
   readonly value: V
+  /** The value that was handed on before, null when there was none; known only where something that follows asked for it. */
+  readonly old?: V | null | undefined
   /** A window's result that will not change any more. */
   readonly final: boolean
 }

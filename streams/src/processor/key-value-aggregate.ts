@@ -15,6 +15,8 @@ export interface KeyValueAggregateOptions<K, V, A, R> {
   readonly keySerde: Serde<K>
   readonly fold: Fold<V, A, R>
   readonly emit: Extract<EmitMode, 'every-update' | 'updates'>
+  /** Changes carry the value that was handed on before. */
+  readonly oldValues?: boolean
 }
 
 /**
@@ -24,7 +26,7 @@ export interface KeyValueAggregateOptions<K, V, A, R> {
 export class KeyValueAggregateProcessor<K, V, A, R> implements Processor<K | null, V | null, K, Change<R>> {
   readonly #options: KeyValueAggregateOptions<K, V, A, R>
   /** Rows that were touched since the last commit. */
-  readonly #rows = new Map<string | number, KeyValueRow<K, V, A>>()
+  readonly #rows = new Map<string | number, KeyValueRow<K, V, A, R>>()
   #context: ProcessorContext<K, Change<R>> | undefined
   #store: TaskStore | undefined
 
@@ -71,28 +73,33 @@ export class KeyValueAggregateProcessor<K, V, A, R> implements Processor<K | nul
     this.#rows.clear()
   }
 
-  #rowOf(key: K): KeyValueRow<K, V, A> {
-    const { keySerde, fold } = this.#options
+  #rowOf(key: K): KeyValueRow<K, V, A, R> {
+    const { keySerde, fold, oldValues } = this.#options
     const id = rowId(key, keySerde)
     const known = this.#rows.get(id)
     if (known !== undefined) return known
     const rowKey = keySerde.write(key)
-    const row = new KeyValueRow(fold, rowKey, key)
+    const row = new KeyValueRow<K, V, A, R>(fold, rowKey, key)
     row.readFrom(this.#store?.get(rowKey) ?? null)
+    if (oldValues === true && row.accumulator !== undefined) row.old = fold.result(row.accumulator)
     this.#rows.set(id, row)
     if (this.#rows.size === limits.changedRowsMax) this.#context?.requestCommit()
     return row
   }
 
-  #forward(row: KeyValueRow<K, V, A>): void {
+  #forward(row: KeyValueRow<K, V, A, R>): void {
     if (row.accumulator === undefined) return
-    const value = { value: this.#options.fold.result(row.accumulator), final: false }
-    this.#context?.forward({ key: row.key, value, timestamp: row.timestamp, headers: row.headers })
+    const value = this.#options.fold.result(row.accumulator)
+    const change = { value, old: row.old, final: false }
+    if (this.#options.oldValues === true) row.old = value
+    this.#context?.forward({ key: row.key, value: change, timestamp: row.timestamp, headers: row.headers })
   }
 }
 
-class KeyValueRow<K, V, A> extends FoldedRow<V, A> {
+class KeyValueRow<K, V, A, R> extends FoldedRow<V, A> {
   readonly key: K
+  /** What was handed on last; stays null where nobody asks for it. */
+  old: R | null = null
   headers: readonly RecordHeader[] = noHeaders
 
   constructor(fold: Fold<V, A, unknown>, rowKey: Buffer, key: K) {

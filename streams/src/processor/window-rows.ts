@@ -21,6 +21,8 @@ export interface WindowRowsOptions<K, V, A, R> {
   /** How long a row is kept after its window's start, in stream time; at least size + grace. */
   readonly retentionMs: number
   readonly emit: EmitMode
+  /** Changes carry the value that was handed on before. */
+  readonly oldValues?: boolean
 }
 
 /**
@@ -35,10 +37,12 @@ export class WindowRows<K, V, A, R> {
   readonly #options: WindowRowsOptions<K, V, A, R>
   readonly #context: ProcessorContext<Windowed<K>, Change<R>>
   readonly #store: TaskStore
-  readonly #byStart = new Map<number, Map<string | number, WindowRow<K, V, A>>>()
-  #changed: WindowRow<K, V, A>[] = []
+  readonly #byStart = new Map<number, Map<string | number, WindowRow<K, V, A, R>>>()
+  #changed: WindowRow<K, V, A, R>[] = []
   #lastStartMs = -1
-  #lastRows: Map<string | number, WindowRow<K, V, A>> | undefined
+  #lastRows: Map<string | number, WindowRow<K, V, A, R>> | undefined
+  /** Old values of rows that changed and close in the same commit, by their keys. */
+  readonly #oldOfClosing = new Map<string, R | null>()
   /** The stream time through which windows were closed and rows expired. */
   closedThroughMs = -1
 
@@ -74,16 +78,19 @@ export class WindowRows<K, V, A, R> {
 
   /** Commit: writes changed rows, hands on updates, and closes and expires windows through `streamTimeMs`. */
   async flush(streamTimeMs: number): Promise<void> {
-    const { emit, windows } = this.#options
+    const { emit, windows, oldValues } = this.#options
     const finalStartMax = emit === 'updates-and-close' ? closedStartMax(windows, streamTimeMs) : -1
     for (const row of this.#changed) {
       row.putInto(this.#store)
       if (emit === 'updates' || (emit === 'updates-and-close' && row.startMs > finalStartMax)) this.#forward(row)
+      else if (oldValues === true && emit === 'updates-and-close')
+        this.#oldOfClosing.set(row.rowKey.toString('latin1'), row.old)
     }
     this.#changed = []
     this.#byStart.clear()
     this.#lastRows = undefined
     if (streamTimeMs > this.closedThroughMs) await this.#closeThrough(streamTimeMs)
+    this.#oldOfClosing.clear()
   }
 
   async #closeThrough(streamTimeMs: number): Promise<void> {
@@ -134,13 +141,13 @@ export class WindowRows<K, V, A, R> {
     return throughMs >= 0 && Math.floor(throughMs / advanceMs) * advanceMs >= fromMs
   }
 
-  #rowsOf(startMs: number): Map<string | number, WindowRow<K, V, A>> | undefined {
+  #rowsOf(startMs: number): Map<string | number, WindowRow<K, V, A, R>> | undefined {
     if (startMs === this.#lastStartMs && this.#lastRows !== undefined) return this.#lastRows
     return this.#byStart.get(startMs)
   }
 
-  #rowOf(key: K, startMs: number): WindowRow<K, V, A> {
-    const { keySerde, fold } = this.#options
+  #rowOf(key: K, startMs: number): WindowRow<K, V, A, R> {
+    const { keySerde, fold, oldValues } = this.#options
     let rows = this.#rowsOf(startMs)
     if (rows === undefined) {
       rows = new Map()
@@ -152,19 +159,23 @@ export class WindowRows<K, V, A, R> {
     const known = rows.get(id)
     if (known !== undefined) return known
     const rowKey = windowRowKey(keySerde.write(key), startMs)
-    const row = new WindowRow(fold, rowKey, { key, startMs })
+    const row = new WindowRow<K, V, A, R>(fold, rowKey, { key, startMs })
     row.readFrom(this.#store.get(rowKey))
+    if (oldValues === true && row.accumulator !== undefined) row.old = fold.result(row.accumulator)
     rows.set(id, row)
     this.#changed.push(row)
     if (this.#changed.length === limits.changedRowsMax) this.#context.requestCommit()
     return row
   }
 
-  #forward(row: WindowRow<K, V, A>): void {
+  #forward(row: WindowRow<K, V, A, R>): void {
     if (row.accumulator === undefined) return
+    const value = this.#options.fold.result(row.accumulator)
+    const change = { value, old: row.old, final: false }
+    if (this.#options.oldValues === true) row.old = value
     this.#context.forward({
       key: { key: row.key, startMs: row.startMs, endMs: row.startMs + this.#options.windows.sizeMs },
-      value: { value: this.#options.fold.result(row.accumulator), final: false },
+      value: change,
       timestamp: row.timestamp,
       headers: row.headers,
     })
@@ -175,12 +186,21 @@ export class WindowRows<K, V, A, R> {
     const key = keyOfWindowRow(row.key)
     const value = valueOfRow(row.value)
     const startMs = windowStartOfRow(row.key)
+    const result = fold.result(fold.serde.read(value, 0, value.length))
     this.#context.forward({
       key: { key: keySerde.read(key, 0, key.length), startMs, endMs: startMs + windows.sizeMs },
-      value: { value: fold.result(fold.serde.read(value, 0, value.length)), final: true },
+      value: { value: result, old: this.#oldOfFinal(row, result), final: true },
       timestamp: timestampOfRow(row.value),
       headers: this.closingHeaders,
     })
+  }
+
+  /** A row that did not change since the last commit was handed on as it is, unless only closed windows are. */
+  #oldOfFinal(row: Row, result: R): R | null {
+    const { oldValues, emit } = this.#options
+    if (oldValues !== true || emit === 'close') return null
+    const changed = this.#oldOfClosing.get(row.key.toString('latin1'))
+    return changed === undefined ? result : changed
   }
 
   /** The headers that final results get: those of the record that moved stream time on. */
@@ -193,9 +213,11 @@ export interface UpdatingRecord {
   readonly headers: readonly RecordHeader[]
 }
 
-class WindowRow<K, V, A> extends FoldedRow<V, A> {
+class WindowRow<K, V, A, R> extends FoldedRow<V, A> {
   readonly key: K
   readonly startMs: number
+  /** What was handed on last; stays null where nobody asks for it. */
+  old: R | null = null
   headers: readonly RecordHeader[] = noHeaders
 
   constructor(fold: Fold<V, A, unknown>, rowKey: Buffer, at: { readonly key: K; readonly startMs: number }) {
