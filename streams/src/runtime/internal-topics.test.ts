@@ -108,8 +108,22 @@ it('that exist and are wrong are refused, with what to do', async () => {
   const policies = new FakeBroker()
   policies.createTopic('app-totals-changelog', 3, { 'cleanup.policy': 'compact,delete' })
   await expect(ensureInternalTopics(await policies.openAdmin(), wanted, silentLogger)).rejects.toThrow(
-    /has cleanup.policy=compact,delete and needs compact/,
+    /has cleanup.policy=compact,delete and needs compact, or state is lost: kafka-configs.sh .* --entity-name app-totals-changelog --add-config cleanup.policy=\[compact\]/,
   )
+})
+
+it('are refused with every fault at once, too short a life among them', async () => {
+  const broker = new FakeBroker()
+  const life = (retentionMs: number) => ({ 'cleanup.policy': 'compact,delete', 'retention.ms': String(retentionMs) })
+  broker.createTopic('app-windows-changelog', 3, life(59_000))
+  broker.createTopic('app-by-type-repartition', 2, { 'cleanup.policy': 'delete', 'retention.ms': '604800000' })
+  const admin = await broker.openAdmin()
+  await expect(ensureInternalTopics(admin, wanted, silentLogger)).rejects.toThrow(
+    /by-type-repartition" has 2 partitions.*; .*by-type-repartition" keeps records for retention.ms=604800000 and has to for -1.*; .*windows-changelog" keeps records for retention.ms=59000/,
+  )
+  const longEnough = new FakeBroker()
+  longEnough.createTopic('app-windows-changelog', 3, life(60_000))
+  await ensureInternalTopics(await longEnough.openAdmin(), wanted, silentLogger)
 })
 
 it('make tasks together with the source topics', () => {

@@ -33,14 +33,18 @@ export function internalTopics(
 }
 
 /**
- * Creates what is missing and checks what exists. Topics that exist are not altered: throws `TOPIC_MISMATCH` when one has another number of
- * partitions, or a cleanup policy under which state would be lost.
+ * Creates what is missing and checks what exists. Topics that exist are not altered: throws `TOPIC_MISMATCH`, with every fault and what mends
+ * it, when one has another number of partitions, or a cleanup policy or retention under which records or state would be lost.
  */
 export async function ensureInternalTopics(admin: Admin, topics: readonly NewTopic[], logger: Logger): Promise<void> {
   const existing = await admin.describeTopics(topics.map(({ name }) => name))
-  for (const topic of topics) {
+  const faults = topics.flatMap((topic) => {
     const description = existing.get(topic.name)
-    if (description !== undefined) check(topic, description)
+    return description === undefined ? [] : faultsOf(topic, description).map((fault) => ({ topic: topic.name, fault }))
+  })
+  const [first] = faults
+  if (first !== undefined) {
+    throw new StreamsError('TOPIC_MISMATCH', faults.map(({ fault }) => fault).join('; '), { topic: first.topic })
   }
   const missing = topics.filter(({ name }) => !existing.has(name))
   if (missing.length === 0) return
@@ -65,23 +69,39 @@ function changelogConfig(store: StoreSpec): Readonly<Record<string, string>> {
   }
 }
 
-function check(topic: NewTopic, existing: TopicDescription): void {
+function faultsOf(topic: NewTopic, existing: TopicDescription): readonly string[] {
+  const faults: string[] = []
   if (existing.partitions !== topic.partitions) {
-    throw new StreamsError(
-      'TOPIC_MISMATCH',
+    faults.push(
       `topic "${topic.name}" has ${existing.partitions} partitions and the topology needs ${topic.partitions}: the number of partitions of a source topic must not change under a running application. Use another application id, or delete this topic and its state`,
-      { topic: topic.name },
     )
   }
   const policy = existing.config.get('cleanup.policy')
-  const wanted = topic.config['cleanup.policy'] ?? ''
-  if (policy !== undefined && sorted(policy) !== sorted(wanted)) {
-    throw new StreamsError(
-      'TOPIC_MISMATCH',
-      `topic "${topic.name}" has cleanup.policy=${policy} and needs ${wanted}: alter it, or state is lost`,
-      { topic: topic.name },
+  const wantedPolicy = topic.config['cleanup.policy'] ?? ''
+  if (policy !== undefined && sorted(policy) !== sorted(wantedPolicy)) {
+    faults.push(
+      `topic "${topic.name}" has cleanup.policy=${policy} and needs ${wantedPolicy}, or state is lost: ${remedy(topic, 'cleanup.policy', wantedPolicy)}`,
     )
   }
+  const retention = existing.config.get('retention.ms')
+  const wantedRetention = topic.config['retention.ms']
+  if (retention !== undefined && wantedRetention !== undefined && isShorter(retention, wantedRetention)) {
+    faults.push(
+      `topic "${topic.name}" keeps records for retention.ms=${retention} and has to for ${wantedRetention}, or what is not yet processed, or state, is lost: ${remedy(topic, 'retention.ms', wantedRetention)}`,
+    )
+  }
+  return faults
+}
+
+/** −1 is for ever. A changelog may be as much shorter as the extra is that it was given. */
+function isShorter(retention: string, wanted: string): boolean {
+  const [has, needs] = [Number(retention), Number(wanted)]
+  if (has === -1) return false
+  return needs === -1 || has < needs - changelogRetentionExtraMs
+}
+
+function remedy(topic: NewTopic, key: string, value: string): string {
+  return `kafka-configs.sh --alter --entity-type topics --entity-name ${topic.name} --add-config ${key}=[${value}]`
 }
 
 function sorted(policies: string): string {

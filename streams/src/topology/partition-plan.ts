@@ -1,4 +1,5 @@
 import { StreamsError } from '../core/errors.ts'
+import { type Copartition, copartitionsOf } from './copartitions.ts'
 import type { TopicNames } from './topic-names.ts'
 import type { SinkNode, SourceNode, Subtopology, Topology } from './topology.ts'
 
@@ -12,7 +13,7 @@ export interface TaskNumber {
 export interface PartitionPlan {
   /** Tasks of each subtopology, by its id: as many as its widest source topic has partitions. */
   readonly tasks: readonly number[]
-  /** The repartition topics with the partitions they need. */
+  /** The repartition topics with the partitions they need: where their records meet those of other topics, as many as these have. */
   readonly repartitions: ReadonlyMap<string, number>
   /** Throws `TOPIC_MISSING` for a topic that is not known. */
   partitionsOf(topic: string): number
@@ -22,7 +23,8 @@ export interface PartitionPlan {
 
 /**
  * Works the plan out from the partitions of the topics that exist: those the topology reads and writes besides its repartition topics.
- * Throws `TOPIC_MISSING` when a source topic is not among them.
+ * Throws `TOPIC_MISSING` when a source topic is not among them, and `TOPIC_MISMATCH` when topics whose records meet in a store have different
+ * numbers: rows of one key would lie in different tasks.
  */
 export function partitionPlan(
   topology: Topology,
@@ -32,6 +34,7 @@ export function partitionPlan(
   const planning = new Planning(topology, names, partitions)
   const tasks = topology.subtopologies.map((subtopology) => planning.tasksOf(subtopology))
   for (const topic of topology.internalTopics) planning.repartitionOf(topic.name)
+  planning.checkCopartitions()
   return {
     tasks,
     repartitions: planning.repartitions,
@@ -51,20 +54,22 @@ class Planning {
   readonly #names: TopicNames
   readonly #partitions: ReadonlyMap<string, number>
   readonly #asked = new Set<string>()
+  readonly #copartitions: readonly Copartition[]
 
   constructor(topology: Topology, names: TopicNames, partitions: ReadonlyMap<string, number>) {
     this.#topology = topology
     this.#names = names
     this.#partitions = partitions
+    this.#copartitions = topology.subtopologies.flatMap(copartitionsOf)
   }
 
   tasksOf(subtopology: Subtopology): number {
     const sources = subtopology.nodes.filter((node): node is SourceNode => node.kind === 'source')
-    return Math.max(
-      ...sources.map((source) =>
-        source.internal ? this.repartitionOf(source.topic) : this.partitionsOf(this.#names.topic(source)),
-      ),
-    )
+    return Math.max(...sources.map((source) => this.#partitionsOfSource(source)))
+  }
+
+  #partitionsOfSource(source: SourceNode): number {
+    return source.internal ? this.repartitionOf(source.topic) : this.partitionsOf(this.#names.topic(source))
   }
 
   partitionsOf(topic: string): number {
@@ -74,7 +79,22 @@ class Planning {
     return found
   }
 
-  /** The partitions of a repartition topic: those asked for, or as many as the most of the topics that feed it. */
+  /** Throws with every group of topics that cannot work. */
+  checkCopartitions(): void {
+    const faults = this.#copartitions.flatMap(({ sources, stores }) => {
+      const counts = sources.map((source) => this.#partitionsOfSource(source))
+      if (new Set(counts).size === 1) return []
+      const topics = sources.map((source, index) => `"${this.#names.topic(source)}" has ${counts[index]}`).sort()
+      return [`records meet in the store "${stores.join('", "')}", but of their topics ${topics.join(' and ')}`]
+    })
+    if (faults.length === 0) return
+    throw new StreamsError(
+      'TOPIC_MISMATCH',
+      `topics that are joined or counted together need the same number of partitions: ${faults.join('; ')}. Create them with the same number, or repartition one of them in the program`,
+    )
+  }
+
+  /** The partitions of a repartition topic: those asked for, those of the topics that its records meet, or as many as the most of the topics that feed it. */
   repartitionOf(name: string): number {
     const topic = this.#names.topic({ topic: name, internal: true })
     const known = this.repartitions.get(topic)
@@ -85,14 +105,29 @@ class Planning {
         `the repartition "${name}" feeds itself: give it a number of partitions`,
       )
     this.#asked.add(name)
+    const count = this.#wantedPartitions(name) ?? this.#countOfCompanions(name) ?? this.#widestFeeding(name)
+    this.repartitions.set(topic, count)
+    return count
+  }
+
+  #wantedPartitions(name: string): number | undefined {
+    return this.#topology.internalTopics.find((internal) => internal.name === name)?.partitions
+  }
+
+  /** What the topics whose records meet this one's have: given ones before those that can be chosen, of which the widest decides. */
+  #countOfCompanions(name: string): number | undefined {
+    const group = this.#copartitions.find(({ sources }) => sources.some((one) => one.internal && one.topic === name))
+    if (group === undefined) return undefined
+    const given = group.sources.find((source) => !source.internal || this.#wantedPartitions(source.topic) !== undefined)
+    if (given !== undefined) return this.#partitionsOfSource(given)
+    return Math.max(...group.sources.map((source) => this.#widestFeeding(source.topic)))
+  }
+
+  #widestFeeding(name: string): number {
     const feeding = this.#topology.subtopologies.filter((subtopology) =>
       sinksOf(subtopology).some((sink) => sink.internal && sink.topic === name),
     )
-    const count =
-      this.#topology.internalTopics.find((internal) => internal.name === name)?.partitions ??
-      Math.max(...feeding.map((subtopology) => this.tasksOf(subtopology)))
-    this.repartitions.set(topic, count)
-    return count
+    return Math.max(...feeding.map((subtopology) => this.tasksOf(subtopology)))
   }
 }
 
