@@ -419,7 +419,7 @@ describe('state that cannot be read', () => {
         return {
           multiGet: async (keys) => readable(() => inner.multiGet(keys)),
           range: (from, to, limit) => inner.range(from, to, limit),
-          lastKey: () => rows.lastKey(),
+          lastKey: () => inner.lastKey(),
           changelogOffset: () => inner.changelogOffset(),
           write: async (changes, offset) => readable(() => inner.write(changes, offset)),
           wipe: () => inner.wipe(),
