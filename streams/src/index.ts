@@ -60,6 +60,8 @@ export {
   type FetchedBatches,
   type Fetcher,
   type GroupMember,
+  type GroupView,
+  type GroupViewMember,
   type NewTopic,
   partitionKey,
   type ProducedBatch,

@@ -74,13 +74,58 @@ export interface GroupMetadata {
   readonly groupInstanceId: string | null
 }
 
+/** What a member tells the leader at every join; small, as it travels in each JoinGroup request. */
+export interface MemberReport {
+  /** Where others ask this member for its rows (`http://host:port`); null when it answers nobody. */
+  readonly endpoint: string | null
+  /**
+   * Partition numbers whose state this member has on disk or keeps warm, those it processes included, with how many changelog records it
+   * lacks (all stores of that number added up). A number that is missing here is one without state, or one to be restored from the start.
+   */
+  readonly warm: readonly { readonly number: number; readonly lag: number }[]
+}
+
+/** One member of a group, as its leader divided it. */
+export interface GroupViewMember {
+  /** A static member that came back has another one than the view says, until the next generation: find it by its instance id. */
+  readonly memberId: string
+  readonly groupInstanceId: string | null
+  readonly endpoint: string | null
+  /** Partitions it processes. */
+  readonly partitions: readonly TopicPartition[]
+  /** Partition numbers it keeps warm for others. */
+  readonly standbys: readonly number[]
+}
+
+/**
+ * The group as its leader divided it: the same for every member of a generation. Partitions that are on their way from one member to another
+ * are with neither. In a group so large that the division would not fit into the broker's record, it holds the member itself alone.
+ */
+export interface GroupView {
+  readonly generationId: number
+  readonly members: readonly GroupViewMember[]
+}
+
+/** What a member learns beside its partitions. */
+export interface GroupAssignment {
+  readonly view: GroupView
+  /** The complete list of partition numbers that this member shall keep warm, those that it is to take over later included. */
+  readonly standbys: readonly number[]
+}
+
 /**
  * What a group tells its member, one call at a time. Handlers are awaited before the rebalance goes on, up to the rebalance timeout; heartbeats
  * go on meanwhile. A handler that throws ends the membership: the member leaves and `failed` resolves with the error.
+ *
+ * Under `cooperative` a generation calls `onRevoked` with what is to be given up, if anything, then `onAssigned` with what is new, which may be
+ * nothing; everything else stays and is processed on, also while the group rebalances.
  */
 export interface GroupListener {
-  /** Partitions that are ours from now on: all of them under the eager protocol; none when there are more members than partitions. */
-  onAssigned(partitions: readonly TopicPartition[]): Promise<void>
+  /**
+   * Partitions that are ours from now on, beside those we have; under the eager protocol, which has taken everything back before, that is all
+   * of them. Called once in every generation, also when nothing is new.
+   */
+  onAssigned(partitions: readonly TopicPartition[], group: GroupAssignment): Promise<void>
   /** Partitions to be given up: still ours, commit now. Not called when there are none. */
   onRevoked(partitions: readonly TopicPartition[]): Promise<void>
   /** Partitions that were taken away: not ours any more, nothing may be committed. Not called when there are none. */
@@ -92,19 +137,42 @@ export interface GroupMember {
   /**
    * Joins and keeps heartbeating. Resolves after the first assignment was handled by the listener. While the coordinator is away later, the
    * member keeps its partitions and tries again without end: only the coordinator can tell whether they are still its own, and it refuses
-   * commits if they are not. Throws `TOPIC_MISSING`, `BROKER_UNAVAILABLE`, `INVALID_STATE` when called twice.
+   * commits if they are not. Throws `TOPIC_MISSING`, `BROKER_UNAVAILABLE`, `INVALID_STATE` when called twice, `INVALID_CONFIG` when the group's
+   * members divide it by another protocol.
    */
   join(topics: readonly string[], listener: GroupListener): Promise<void>
-  /** The generation that was joined last; undefined before the first. */
+  /** The generation that was joined last; undefined before the first. To commit with it, use `inGeneration`. */
   metadata(): GroupMetadata | undefined
+  /**
+   * Runs `commit`, which adds offsets to a transaction, with the generation that the coordinator accepts. As soon as all members have joined,
+   * the coordinator refuses the former generation, and a member learns of the new one a moment later. Under `cooperative`, where work goes on
+   * meanwhile, `commit` therefore waits for a join that is under way, and the next join waits for `commit`, so that neither meets the
+   * other half-way. Process on beside it; what is waited for takes about as long as the slowest member's next heartbeat, a second.
+   * Under `eager` nothing waits: offsets are committed before `onRevoked` resolves, or not at all.
+   *
+   * Throws `REBALANCED` when the member was expelled, has not joined yet, or when a join takes longer than the rebalance timeout; else what
+   * `commit` throws. Never wait for it in `onLost`.
+   */
+  inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T>
   /** Committed offsets; partitions without one are absent. Waits while transactions on them are pending. */
   committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>>
-  /** Commits outside a transaction. Throws `REBALANCED` when this member or generation is no longer the group's. */
+  /** Commits outside a transaction, as `inGeneration` does. Throws `REBALANCED` when this member or generation is no longer the group's. */
   commit(offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void>
+  /** Asks the leader for another division, because this member's report has changed: a standby has caught up, so that a number may move. */
+  rejoin(): void
   /** The first fatal error: fenced by another member with the same instance id, not authorised, a handler that threw. Resolves never otherwise. */
   readonly failed: Promise<Error>
-  /** Leaves the group (unless a static member) and closes connections; calls no handler, so commit before. Idempotent. */
-  close(): Promise<void>
+  /** Closes connections; calls no handler, so commit before. Idempotent: the first call decides. */
+  close(options?: CloseOptions): Promise<void>
+}
+
+/** How a member goes. */
+export interface CloseOptions {
+  /**
+   * Leaves the group, so that others get its partitions at once. Default for members without an instance id; a static member stays unless
+   * told to leave, and gets its partitions back when it returns within the session timeout.
+   */
+  readonly leave?: boolean
 }
 
 /** The key that `committed` uses. */
@@ -218,6 +286,16 @@ export interface GroupMemberOptions {
   readonly rebalanceTimeoutMs?: number
   /** `same-number`: partition p of every topic to the same member, as co-partitioned tasks need it. Default `spread`. */
   readonly assignment?: 'same-number' | 'spread'
+  /**
+   * `eager`, the default: at a rebalance everything is taken back and divided anew. `cooperative` (KIP-429): partitions that stay are processed
+   * on; those that move are revoked in one generation and assigned in the next. All members of a group must say the same, so a
+   * group changes its protocol only while nobody is in it.
+   */
+  readonly rebalance?: 'eager' | 'cooperative'
+  /** How many members beside the owner keep each partition number warm; what the group's leader says holds. `same-number` only. Default 0. */
+  readonly standbys?: number
+  /** Asked at every join. A member without it keeps nothing warm, and gets partitions at once. */
+  readonly report?: () => MemberReport
 }
 
 /** How to write. */

@@ -118,13 +118,16 @@ export class GroupCoordinator {
     return this.#noted(response.errorCode)
   }
 
-  async leave(memberId: string): Promise<void> {
-    const members = [{ memberId, groupInstanceId: null, reason: 'closed' }]
+  /** Takes a member out; one that is out already, or was replaced, does not matter. */
+  async leave(memberId: string, groupInstanceId: string | null): Promise<void> {
+    const members = [{ memberId, groupInstanceId, reason: 'closed' }]
     const response = await this.#call('control', `leaving group ${this.#groupId}`, (connection) =>
       leaveGroupV5.api.async(connection, this.#groupId, members),
     )
-    if (response.errorCode !== errorCode.unknownMemberId)
-      requireNone(response.errorCode, `leaving group ${this.#groupId}`)
+    for (const code of [response.errorCode, ...response.members.map((member) => member.errorCode)]) {
+      const isGone = code === errorCode.unknownMemberId || code === errorCode.fencedInstanceId
+      if (!isGone) requireNone(this.#noted(code), `leaving group ${this.#groupId}`)
+    }
   }
 
   /** Throws `REBALANCED` when the member or the generation is not the group's. Repeated while the coordinator is away. */

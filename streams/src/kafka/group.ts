@@ -1,9 +1,11 @@
 import type {
+  CloseOptions,
   CommittedOffset,
   GroupListener,
   GroupMember,
   GroupMemberOptions,
   GroupMetadata,
+  GroupView,
   TopicPartition,
 } from '../core/broker.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
@@ -86,6 +88,15 @@ export class KafkaGroupMember implements GroupMember {
     return this.#metadata
   }
 
+  async inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
+    if (this.#metadata === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group yet')
+    return commit(this.#metadata)
+  }
+
+  rejoin(): void {
+    this.#heartbeat?.endGeneration()
+  }
+
   committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>> {
     return this.#coordinator.committed(partitions)
   }
@@ -96,21 +107,21 @@ export class KafkaGroupMember implements GroupMember {
     if (offsets.length > 0) await this.#coordinator.commit(this.#metadata, offsets)
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#leave()
+  close({ leave = this.#options.groupInstanceId === undefined }: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(leave)
     return this.#closing
   }
 
-  async #leave(): Promise<void> {
+  async #close(leave: boolean): Promise<void> {
     this.#heartbeat?.stop()
-    await this.#sayGoodbye()
+    if (leave) await this.#sayGoodbye()
     await this.#cluster.close()
   }
 
-  /** Leaves, unless static. Whether that arrives or not, the member is gone: the session timeout does the rest. */
+  /** Whether that arrives or not, the member is gone: the session timeout does the rest. */
   async #sayGoodbye(): Promise<void> {
-    if (this.#memberId === '' || this.#options.groupInstanceId !== undefined) return
-    const leaving = this.#coordinator.leave(this.#memberId)
+    if (this.#memberId === '') return
+    const leaving = this.#coordinator.leave(this.#memberId, this.#options.groupInstanceId ?? null)
     await Promise.race([leaving, pause(leaveTimeoutMs, this.#cluster.signal)]).catch(() => {})
   }
 
@@ -122,7 +133,7 @@ export class KafkaGroupMember implements GroupMember {
         await this.#live(member, listener, onFirst)
       }
     } catch (error) {
-      if (this.#closing === undefined) await this.#sayGoodbye()
+      if (this.#closing === undefined && this.#options.groupInstanceId === undefined) await this.#sayGoodbye()
       throw error
     }
   }
@@ -139,7 +150,7 @@ export class KafkaGroupMember implements GroupMember {
     })
     this.#heartbeat = heartbeat
     try {
-      await listener.onAssigned(this.#assigned)
+      await listener.onAssigned(this.#assigned, { view: this.#viewOf(member), standbys: [] })
       onAssigned()
       const ending = await heartbeat.ending
       if (this.#closing !== undefined) throw new StreamsError('CLOSED', 'the group member is closed')
@@ -147,6 +158,14 @@ export class KafkaGroupMember implements GroupMember {
       if (heartbeat.loss !== undefined) this.#forget(heartbeat.loss)
     } finally {
       heartbeat.stop()
+    }
+  }
+
+  #viewOf({ generationId, memberId, groupInstanceId }: GroupMetadata): GroupView {
+    const { endpoint = null } = this.#options.report?.() ?? {}
+    return {
+      generationId,
+      members: [{ memberId, groupInstanceId, endpoint, partitions: this.#assigned, standbys: [] }],
     }
   }
 

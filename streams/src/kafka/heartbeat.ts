@@ -49,6 +49,11 @@ export class Heartbeat {
     return this.#loss
   }
 
+  /** Ends the generation as if a rebalance had been announced. */
+  endGeneration(): void {
+    this.#note(errorCode.rebalanceInProgress)
+  }
+
   /** Ends the beats; `ending` resolves with `CLOSED` if it has not before. */
   stop(): void {
     this.#stop.abort()

@@ -1,5 +1,4 @@
 import type { Broker, CommittedOffset, GroupMember, ProducedBatch, TopicPartition } from '../core/broker.ts'
-import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 
 /** What a commit means. Under `at_least_once` records may be processed again after a crash; under `exactly_once` never, for readers under read_committed. */
@@ -57,9 +56,7 @@ class TransactionChannel implements CommitChannel {
 
   addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
     this.dirty = true
-    const group = member.metadata()
-    if (group === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group at the moment')
-    return this.#producer.sendOffsets(group, offsets)
+    return member.inGeneration((group) => this.#producer.sendOffsets(group, offsets))
   }
 
   async commit(): Promise<void> {

@@ -1,4 +1,5 @@
 import {
+  type CloseOptions,
   type CommittedOffset,
   type GroupListener,
   type GroupMember,
@@ -141,6 +142,16 @@ export class FakeGroupMember implements GroupMember {
     }
   }
 
+  async inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
+    const metadata = this.metadata()
+    if (metadata === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group yet')
+    return commit(metadata)
+  }
+
+  rejoin(): void {
+    this.#group.rebalance(() => {}).catch(() => undefined)
+  }
+
   async committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>> {
     const keys = partitions.map(partitionKey)
     const isStable = () =>
@@ -173,10 +184,10 @@ export class FakeGroupMember implements GroupMember {
     })
   }
 
-  async close(): Promise<void> {
+  async close({ leave = this.groupInstanceId === null }: CloseOptions = {}): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    if (this.groupInstanceId !== null || !this.#isMember()) return
+    if (!leave || !this.#isMember()) return
     await this.#group.rebalance(() => this.#group.members.delete(this.memberId))
   }
 
@@ -189,7 +200,10 @@ export class FakeGroupMember implements GroupMember {
   /** The rebalance has put `owned`. */
   async acceptAssignment(generationId: number): Promise<void> {
     this.ownedGeneration = generationId
-    if (!this.#closed) await this.#listener?.onAssigned(this.owned)
+    if (this.#closed) return
+    const { memberId, groupInstanceId, owned: partitions } = this
+    const member = { memberId, groupInstanceId, endpoint: null, partitions, standbys: [] }
+    await this.#listener?.onAssigned(partitions, { view: { generationId, members: [member] }, standbys: [] })
   }
 
   /** Another one came with this member's instance id. */
