@@ -1,4 +1,11 @@
-import { type GroupListener, type GroupMember, partitionKey, type TopicPartition } from '../core/broker.ts'
+import {
+  type GroupAssignment,
+  type GroupListener,
+  type GroupMember,
+  type GroupView,
+  partitionKey,
+  type TopicPartition,
+} from '../core/broker.ts'
 
 /** Partitions that the group takes back, and what to call when that is done: the rebalance waits for it. */
 export interface GroupRequest {
@@ -17,6 +24,8 @@ export class GroupSession implements GroupListener {
   readonly #requests: GroupRequest[] = []
   /** Why the membership cannot go on; undefined while it can. */
   failure: unknown
+  /** The whole group as it was divided last; undefined before the first assignment. */
+  view: GroupView | undefined
   #isSettled = false
   #ended = false
 
@@ -58,8 +67,9 @@ export class GroupSession implements GroupListener {
     for (let request = this.#requests.shift(); request !== undefined; request = this.#requests.shift()) request.done()
   }
 
-  async onAssigned(partitions: readonly TopicPartition[]): Promise<void> {
+  async onAssigned(partitions: readonly TopicPartition[], group: GroupAssignment): Promise<void> {
     this.#isSettled = true
+    this.view = group.view
     for (const partition of partitions) this.#assigned.set(partitionKey(partition), partition)
   }
 

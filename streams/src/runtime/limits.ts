@@ -75,3 +75,13 @@ export const restoreReportMs = 5_000
 
 /** A restore that reads nothing for this long has failed: longer than any transaction may stay open. */
 export const restoreStallMsMax = 90_000
+
+/** Rows of one page of a query: a thousand are decoded in about a millisecond, for which the processing stands still. */
+export const queryRowsMax = 1_000
+export const queryRowsDefault = 100
+
+/** Windows that one page of a query for a key looks up, found or not: one multi-get of some milliseconds on another thread. */
+export const queryWindowsMax = 5_000
+
+/** A cursor holds a row's key in base64. */
+export const queryCursorCharactersMax = 64 * 1024

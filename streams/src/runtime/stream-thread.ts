@@ -15,6 +15,7 @@ import { FailureStreak } from './failure-streak.ts'
 import { GroupSession } from './group-session.ts'
 import { bufferedBytesMax, outgoingBytesMax, pollWaitMsMax, rebalanceTimeoutMs, recordsPerTurnMax } from './limits.ts'
 import type { AppProbes, TaskSnapshot } from './probes.ts'
+import type { QueryWorld } from './queries-locate.ts'
 import type { RestoreProgress } from './recovery.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import type { FailurePolicy } from './task.ts'
@@ -97,6 +98,18 @@ export class StreamThread {
 
   snapshot(): { readonly tasks: readonly TaskSnapshot[]; readonly restore: RestoreProgress | undefined } {
     return { tasks: this.#tasks.snapshot(), restore: this.#restore }
+  }
+
+  /** What queries see. */
+  get group(): QueryWorld['group'] {
+    const view = this.#session?.view
+    return view && { instanceId: this.#clientId, view }
+  }
+
+  /** The rows of a store in a partition, if they are here and restored. */
+  rowsOf(store: string, partition: number): ReturnType<QueryWorld['rowsOf']> {
+    const rows = this.#tasks.committedRows(store, partition)
+    return rows && { rows, standby: false }
   }
 
   async #run(): Promise<void> {

@@ -21,6 +21,8 @@ import {
   transactionTimeoutMsDefault,
 } from './limits.ts'
 import type { AppProbes, AppSnapshot } from './probes.ts'
+import { Queries, type ReadOnlyStore, type StoreSnapshot } from './queries.ts'
+import type { QueryWorld, StoreOwner } from './queries-locate.ts'
 import { type RunState, RunStateMachine } from './run-states.ts'
 import { StreamThread } from './stream-thread.ts'
 import type { FailurePolicy } from './task.ts'
@@ -56,6 +58,8 @@ export interface StreamsAppOptions {
   readonly onFailure?: FailurePolicy
   /** Default `<topic>.dlq`. */
   readonly deadLetterTopicOf?: (topic: string) => string
+  /** Where other members ask this process for its rows (`http://host:port`), which `ownerOf` tells them. Default: nowhere. */
+  readonly queryEndpoint?: string
   readonly onStateChange?: (to: RunState, from: RunState) => void
   readonly probes?: AppProbes
   readonly logger?: Logger
@@ -82,7 +86,9 @@ export class StreamsApp {
   readonly #clock: Clock
   readonly #fail: (error: unknown) => void
   readonly #closing = new AbortController()
+  readonly #queries: Queries
   #admin: Admin | undefined
+  #plan: PartitionPlan | undefined
   #thread: StreamThread | undefined
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -98,6 +104,7 @@ export class StreamsApp {
       options.probes?.stateChanged?.(to, from)
       options.onStateChange?.(to, from)
     })
+    this.#queries = new Queries(options.topology, this.#names, this.#queryWorld())
     const { promise, resolve } = Promise.withResolvers<unknown>()
     this.failed = promise
     this.#fail = resolve
@@ -122,6 +129,24 @@ export class StreamsApp {
     return { state: this.state, tasks, restore }
   }
 
+  /**
+   * A store, to be read while the application runs: its rows as of the last commit, of the partitions that are here. K and V are the caller's
+   * word for what the program keeps in it. Throws `STORE_UNKNOWN`.
+   */
+  store<K = unknown, V = unknown>(name: string): ReadOnlyStore<K, V> {
+    return this.#queries.store<K, V>(name)
+  }
+
+  /** Which member has the rows of a key, and where to ask it. Throws `STORE_UNKNOWN`, `STORE_NOT_READY`, `INVALID_QUERY`. */
+  ownerOf(store: string, key: unknown): StoreOwner {
+    return this.#queries.ownerOf(store, key)
+  }
+
+  /** Every store of the topology, what of it is here, and about how large that is. */
+  stores(): Promise<readonly StoreSnapshot[]> {
+    return this.#queries.snapshot(this.#options.stores)
+  }
+
   /** Commits, gives the tasks back and closes. Idempotent; resolves when done, whatever the state, or after `closeDeadlineMs`: then the rest is left to the end of the process. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
@@ -136,6 +161,7 @@ export class StreamsApp {
     this.#states.moveTo('starting')
     try {
       const { admin, plan } = await this.#prepareTopics()
+      this.#plan = plan
       if (this.#closing.signal.aborted) return
       const thread = new StreamThread({ ...this.#threadOptions(), admin, plan })
       this.#thread = thread
@@ -179,6 +205,22 @@ export class StreamsApp {
     const topics = internalTopics(topology, plan, { names: this.#names, replicationFactor })
     await ensureInternalTopics(admin, topics, this.#logger)
     return { admin, plan }
+  }
+
+  #queryWorld(): QueryWorld {
+    const app = this
+    return {
+      get state() {
+        return app.state
+      },
+      get plan() {
+        return app.#plan
+      },
+      get group() {
+        return app.#thread?.group
+      },
+      rowsOf: (store, partition) => app.#thread?.rowsOf(store, partition),
+    }
   }
 
   #threadOptions() {

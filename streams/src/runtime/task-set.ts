@@ -1,4 +1,5 @@
 import { type FetchedBatches, partitionKey, type TopicPartition } from '../core/broker.ts'
+import type { CommittedRows } from '../state/store.ts'
 import { bufferedBytesMax } from './limits.ts'
 import type { TaskSnapshot } from './probes.ts'
 import type { StreamTask } from './task.ts'
@@ -40,6 +41,15 @@ export class TaskSet implements Iterable<ActiveTask> {
 
   has(id: string): boolean {
     return this.#tasks.has(id)
+  }
+
+  /** The committed rows of a store in a partition; undefined when no task here has them. */
+  committedRows(store: string, partition: number): CommittedRows | undefined {
+    for (const { task } of this.#tasks.values()) {
+      const rows = task.partition === partition ? task.committedRows(store) : undefined
+      if (rows !== undefined) return rows
+    }
+    return undefined
   }
 
   add(active: ActiveTask): void {

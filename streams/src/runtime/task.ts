@@ -4,7 +4,7 @@ import { StreamsError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { DropReason, LateFor } from '../processor/processor.ts'
-import type { ChangelogEntry, TaskStore } from '../state/store.ts'
+import type { ChangelogEntry, CommittedRows, TaskStore } from '../state/store.ts'
 import type { TaskNumber } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { SourceNode, Subtopology } from '../topology/topology.ts'
@@ -147,6 +147,11 @@ export class StreamTask {
     if (this.#state.commitRequested) return true
     for (const store of this.#options.stores.values()) if (store.full) return true
     return false
+  }
+
+  /** The committed rows of a store of this task; undefined when it has none of this name. */
+  committedRows(store: string): CommittedRows | undefined {
+    return this.#options.stores.get(store)?.committed
   }
 
   /** Next offset to process of an input topic; undefined when it has none yet. */
