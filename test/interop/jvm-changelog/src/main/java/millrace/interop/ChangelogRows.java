@@ -1,5 +1,6 @@
 package millrace.interop;
 
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -24,6 +25,7 @@ import org.apache.kafka.streams.state.internals.WindowKeySchema;
  * Arguments: brokers, application id.
  */
 public final class ChangelogRows {
+  private static final int FETCH_WAIT_MS = 20;
   private static final Duration POLL = Duration.ofMillis(200);
   private static final Duration READ_MAX = Duration.ofSeconds(30);
   private static final int SEQUENCE = 0;
@@ -32,6 +34,8 @@ public final class ChangelogRows {
     Properties properties = new Properties();
     properties.put(ConsumerConfig.BOOTSTRAP_SERVERS_CONFIG, args[0]);
     properties.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed");
+    // A partition of which only a commit marker is left answers after this wait.
+    properties.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, FETCH_WAIT_MS);
     RowWriter rows = new RowWriter();
     try (KafkaConsumer<byte[], byte[]> consumer =
         new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
@@ -62,7 +66,7 @@ public final class ChangelogRows {
                     record.timestamp()));
       }
     }
-    rows.end();
+    rows.write();
   }
 
   private static String changelog(String applicationId, String store) {
@@ -91,7 +95,7 @@ public final class ChangelogRows {
 
   /** The key's bytes are those that Kafka Streams writes for it, the sequence number included. */
   private static void checkBytes(Windowed<String> key, byte[] found) {
-    byte[] text = key.key().getBytes(java.nio.charset.StandardCharsets.UTF_8);
+    byte[] text = key.key().getBytes(StandardCharsets.UTF_8);
     byte[] expected = WindowKeySchema.toStoreKeyBinary(Bytes.wrap(text), key.window().start(), SEQUENCE).get();
     if (!Arrays.equals(expected, found)) throw new IllegalStateException("Kafka Streams writes the key " + key + " otherwise");
   }

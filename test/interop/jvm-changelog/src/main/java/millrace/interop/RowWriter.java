@@ -1,22 +1,21 @@
 package millrace.interop;
 
-import java.io.PrintStream;
-
-/** Writes rows to stdout, one per line: store, key, window start (−1 for tables), value, timestamp, apart by tabs; after all rows `end`. */
+/** Gathers rows and writes them to stdout, one per line: store, key, window start (−1 in tables), value, timestamp, apart by tabs; after all of them `end`. */
 final class RowWriter {
   private static final long NO_WINDOW = -1;
-  private final PrintStream out = System.out;
+  private final StringBuilder lines = new StringBuilder();
 
   void window(String store, String key, long start, Object value, long timestamp) {
-    out.println(String.join("\t", "row", store, key, Long.toString(start), value.toString(), Long.toString(timestamp)));
+    String line = String.join("\t", "row", store, key, Long.toString(start), value.toString(), Long.toString(timestamp));
+    lines.append(line).append('\n');
   }
 
   void table(String store, String key, Object value, long timestamp) {
     window(store, key, NO_WINDOW, value, timestamp);
   }
 
-  void end() {
-    out.println("end");
-    out.flush();
+  void write() {
+    System.out.print(lines.append("end\n"));
+    System.out.flush();
   }
 }

@@ -9,13 +9,12 @@ import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StoreQueryParameters;
 import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.errors.InvalidStateStoreException;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Windowed;
-import org.apache.kafka.streams.processor.StateRestoreListener;
 import org.apache.kafka.streams.state.KeyValueIterator;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
 import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
@@ -23,11 +22,13 @@ import org.apache.kafka.streams.state.ReadOnlyWindowStore;
 import org.apache.kafka.streams.state.ValueAndTimestamp;
 
 /**
- * Runs the program with Kafka Streams. Arguments: brokers, application id, input topic, state directory. Says `restored` with store and number of
- * records for every restored partition of a store, and `running`; answers every line on stdin with the rows of all stores; closes when stdin ends.
+ * Runs the program with Kafka Streams. Arguments: brokers, application id, input topic, state directory. Says `running`
+ * when its stores are restored; answers every line on stdin with the rows of all stores; closes when stdin ends.
  */
 public final class VisitApplication {
   private static final Duration START_MAX = Duration.ofSeconds(60);
+  private static final Duration QUERY_MAX = Duration.ofSeconds(20);
+  private static final Duration QUERY_PAUSE = Duration.ofMillis(50);
   private static final Duration CLOSE_MAX = Duration.ofSeconds(20);
 
   public static void main(String[] args) throws IOException, InterruptedException {
@@ -37,7 +38,6 @@ public final class VisitApplication {
         (to, from) -> {
           if (to == KafkaStreams.State.RUNNING) running.countDown();
         });
-    streams.setGlobalStateRestoreListener(new RestoreReport());
     streams.setUncaughtExceptionHandler(
         error -> {
           error.printStackTrace();
@@ -50,9 +50,13 @@ public final class VisitApplication {
       Runtime.getRuntime().halt(1);
     }
     System.out.println("running");
-    BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-    while (commands.readLine() != null) writeRows(streams);
-    boolean closed = streams.close(new KafkaStreams.CloseOptions().leaveGroup(true).timeout(CLOSE_MAX));
+    boolean closed = false;
+    try {
+      BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+      while (commands.readLine() != null) writeRows(streams);
+    } finally {
+      closed = streams.close(new KafkaStreams.CloseOptions().leaveGroup(true).timeout(CLOSE_MAX));
+    }
     System.exit(closed ? 0 : 1);
   }
 
@@ -71,15 +75,25 @@ public final class VisitApplication {
     return properties;
   }
 
-  private static void writeRows(KafkaStreams streams) {
-    RowWriter rows = new RowWriter();
-    VisitStores.WINDOWS.keySet().forEach(store -> writeWindows(streams, store, rows));
-    VisitStores.TABLES.forEach(store -> writeTable(streams, store, rows));
-    rows.end();
+  /** A store that is moving, because the group has not settled, is asked again. */
+  private static void writeRows(KafkaStreams streams) throws InterruptedException {
+    long deadline = System.nanoTime() + QUERY_MAX.toNanos();
+    for (; ; ) {
+      try {
+        RowWriter rows = new RowWriter();
+        VisitStores.WINDOWS.keySet().forEach(store -> addWindows(streams, store, rows));
+        VisitStores.TABLES.forEach(store -> addTable(streams, store, rows));
+        rows.write();
+        return;
+      } catch (InvalidStateStoreException error) {
+        if (System.nanoTime() > deadline) throw error;
+        Thread.sleep(QUERY_PAUSE.toMillis());
+      }
+    }
   }
 
   /** Every row by `all`, and each again by `fetch`, which looks for it by its key's bytes. */
-  private static <V> void writeWindows(KafkaStreams streams, String name, RowWriter rows) {
+  private static <V> void addWindows(KafkaStreams streams, String name, RowWriter rows) {
     ReadOnlyWindowStore<String, ValueAndTimestamp<V>> store =
         streams.store(
             StoreQueryParameters.fromNameAndType(name, QueryableStoreTypes.<String, V>timestampedWindowStore()));
@@ -94,25 +108,12 @@ public final class VisitApplication {
     }
   }
 
-  private static void writeTable(KafkaStreams streams, String name, RowWriter rows) {
+  private static void addTable(KafkaStreams streams, String name, RowWriter rows) {
     ReadOnlyKeyValueStore<String, ValueAndTimestamp<Long>> store =
         streams.store(
             StoreQueryParameters.fromNameAndType(name, QueryableStoreTypes.<String, Long>timestampedKeyValueStore()));
     try (KeyValueIterator<String, ValueAndTimestamp<Long>> all = store.all()) {
       all.forEachRemaining(row -> rows.table(name, row.key, row.value.value(), row.value.timestamp()));
-    }
-  }
-
-  private static final class RestoreReport implements StateRestoreListener {
-    @Override
-    public void onRestoreStart(TopicPartition partition, String store, long start, long end) {}
-
-    @Override
-    public void onBatchRestored(TopicPartition partition, String store, long end, long records) {}
-
-    @Override
-    public void onRestoreEnd(TopicPartition partition, String store, long records) {
-      System.out.println("restored\t" + store + "\t" + records);
     }
   }
 
