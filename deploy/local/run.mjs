@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The door of `npm start`, `npm test` and `npm run doctor`. Plain JavaScript without dependencies, since it runs on
-// a fresh clone and on Node 20: it brings Node 24 and the npm packages, then hands over to src/main.ts.
+// The door of `npm start`, `npm test`, `npm run bench` and `npm run doctor`. Plain JavaScript without dependencies, since
+// it runs on a fresh clone and on Node 20: it brings Node 24 and the npm packages, then hands over to a main.ts.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -17,7 +17,8 @@ const lastLinesMax = 24
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const cache = join(root, '.millrace')
-const entry = join(root, 'deploy', 'local', 'src', 'main.ts')
+const launcher = join(root, 'deploy', 'local', 'src', 'main.ts')
+const bench = join(root, 'bench', 'main.ts')
 
 class StartError extends Error {}
 
@@ -199,7 +200,8 @@ async function npmRun([command, ...first], { title, args, cwd, env }) {
  */
 async function handOver(node, args) {
   // A small young generation: the launcher waits most of its life and should not hold memory for it.
-  const child = spawn(node, ['--max-semi-space-size=2', entry, ...args], {
+  const command = args[0] === 'bench' ? [bench, ...args.slice(1)] : ['--max-semi-space-size=2', launcher, ...args]
+  const child = spawn(node, command, {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
