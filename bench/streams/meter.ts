@@ -1,0 +1,95 @@
+import type { AppProbes, RunState } from '@millrace/streams'
+import type { Measurement } from './measurement.ts'
+import type { OursSettings } from './ours-process.ts'
+
+/** Everything was processed, and for so long there was nothing to commit: the commit before that was the last. */
+const quietMs = 1_500
+
+/** Writes a line for whoever started us. */
+export function tell(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+/** A moment: the wall clock and the CPU used until then. */
+interface Moment {
+  readonly ms: number
+  readonly cpuMicros: number
+}
+
+/** Watches the application of this process by its probes, and measures. */
+export class Meter {
+  readonly probes: AppProbes
+  /** Resolves when what is measured has happened; never for `none`. */
+  readonly finished: Promise<void>
+  readonly #finish: () => void
+  readonly #measure: OursSettings['measure']
+  readonly #records: number
+  #start: Moment = now()
+  #end: Moment = now()
+  #processed = 0
+  #restored = 0
+  #dropped = 0
+  #quiet: NodeJS.Timeout | undefined
+
+  constructor(measure: OursSettings['measure'], records: number) {
+    this.#measure = measure
+    this.#records = records
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.finished = promise
+    this.#finish = resolve
+    this.probes = {
+      stateChanged: (to) => this.#stateChanged(to),
+      // Tasks of the first part of the program, which reads the input.
+      processed: (taskId, records) => {
+        if (taskId.startsWith('0_')) this.#processed += records
+      },
+      committed: () => this.#committed(),
+      restoring: ({ records }) => {
+        this.#restored = records
+      },
+      dropped: ({ records }) => {
+        this.#dropped += records
+      },
+      restarted: (code) => {
+        process.stderr.write(`restarted after ${code}: what it measured is not worth anything\n`)
+        process.exit(1)
+      },
+    }
+  }
+
+  measurement(): Measurement {
+    const seconds = (this.#end.ms - this.#start.ms) / 1_000
+    return {
+      event: 'done',
+      records: this.#measure === 'restore' ? this.#restored : this.#processed,
+      seconds,
+      cpuMicros: this.#end.cpuMicros - this.#start.cpuMicros,
+      peakBytes: process.resourceUsage().maxRSS * 1_024,
+      dropped: this.#dropped,
+    }
+  }
+
+  #stateChanged(to: RunState): void {
+    if (to === 'recovering') this.#start = now()
+    if (to !== 'running') return
+    tell({ event: 'running' })
+    if (this.#measure !== 'restore') this.#start = now()
+    else {
+      this.#end = now()
+      this.#finish()
+    }
+  }
+
+  #committed(): void {
+    if (this.#measure !== 'input') return
+    this.#end = now()
+    if (this.#processed < this.#records) return
+    clearTimeout(this.#quiet)
+    this.#quiet = setTimeout(this.#finish, quietMs)
+  }
+}
+
+function now(): Moment {
+  const { user, system } = process.cpuUsage()
+  return { ms: performance.now(), cpuMicros: user + system }
+}

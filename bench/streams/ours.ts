@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+import { MeasuredProcess } from '../measured-process.ts'
+import type { OursSettings } from './ours-process.ts'
+
+const program = join(import.meta.dirname, 'ours-process.ts')
+
+/** How a process of ours is started. */
+export interface OursOptions {
+  readonly settings: OursSettings
+  /** The old generation of V8's heap; the JVM's side has as much. */
+  readonly heapMb: number
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly profileFolder: string | undefined
+}
+
+/** The young generation, per half, that the product gives its processor: rows that wait for a commit outlive a smaller one. */
+export const youngMb = 32
+
+/** Starts our side. */
+export function startOurs({ settings, heapMb, environment, profileFolder }: OursOptions): MeasuredProcess {
+  const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
+  return new MeasuredProcess({
+    title: `our side of "${settings.program}"`,
+    command: process.execPath,
+    args: [
+      `--max-old-space-size=${heapMb}`,
+      `--max-semi-space-size=${youngMb}`,
+      ...profile,
+      program,
+      JSON.stringify(settings),
+    ],
+    environment,
+  })
+}
