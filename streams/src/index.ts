@@ -2,20 +2,29 @@
 
 // Describing programs over streams.
 export { Grouped, type TableOptions } from './dsl/grouped.ts'
+export { GroupedTable, type RowReducers } from './dsl/grouped-table.ts'
 export type { Materialized } from './dsl/materialized.ts'
 export { PreAggregated, PreAggregatedWindows, type PreAggregateOptions } from './dsl/pre-aggregated.ts'
 export { type GroupOptions, type Named, type RepartitionOptions, type SinkOptions, Stream } from './dsl/stream.ts'
-export { type SourceOptions, StreamsBuilder } from './dsl/streams-builder.ts'
-export { Table, WindowedTable } from './dsl/table.ts'
+export { type SourceOptions, StreamsBuilder, type TableSourceOptions } from './dsl/streams-builder.ts'
+export {
+  type SuppressBounds,
+  type UntilTimeLimit,
+  type UntilWindowCloses,
+  untilTimeLimit,
+  untilWindowCloses,
+} from './dsl/suppressed.ts'
+export { Table, type TableGroupOptions, type TableOperatorOptions, WindowedTable } from './dsl/table.ts'
 export { type WindowAggregateOptions, WindowedStream, type WindowOptions } from './dsl/windowed-stream.ts'
 export type { EmitMode } from './processor/change.ts'
+export type { WhenFull } from './processor/suppress.ts'
 export type { KeyValue } from './processor/flat-map.ts'
 export type { WindowResult } from './processor/window-results.ts'
 export { hoppingWindows, type TimeWindows, tumblingWindows } from './windows/time-windows.ts'
 export { type Windowed, windowedKey } from './windows/windowed.ts'
 
 // Aggregating.
-export type { Aggregator, MergeableAggregator } from './aggregate/aggregator.ts'
+export type { Aggregator, MergeableAggregator, ReversibleAggregator } from './aggregate/aggregator.ts'
 export { type Combine, combine, type MergeableParts, type PartResults, type Parts } from './aggregate/combine.ts'
 export { count } from './aggregate/count.ts'
 export { max, min } from './aggregate/extremes.ts'

@@ -15,6 +15,8 @@ export interface Aggregator<V, A, R = A> {
    * merge(add*(init), add*(init)) must equal add* over all values, whatever the order.
    */
   merge?(left: A, right: A): A
+  /** The opposite of `add`, for tables, whose rows change: takes out a value that went in. May change and return the accumulator. */
+  subtract?(accumulator: A, value: V, timestamp: number): A
   /** A value of its own: later calls of `add` and `merge` must not show in it. */
   result(accumulator: A): R
   /** The accumulator's bytes, in stores, changelogs and repartition topics. */
@@ -23,3 +25,8 @@ export interface Aggregator<V, A, R = A> {
 
 /** An aggregator that can merge, and so can be applied before a repartition. */
 export type MergeableAggregator<V, A, R = A> = Aggregator<V, A, R> & { merge(left: A, right: A): A }
+
+/** An aggregator that can subtract, and so can aggregate the rows of a table. */
+export type ReversibleAggregator<V, A, R = A> = Aggregator<V, A, R> & {
+  subtract(accumulator: A, value: V, timestamp: number): A
+}

@@ -1,6 +1,6 @@
 import type { Serde } from '../core/serde.ts'
 import { UvarintReader, uvarintBytes, writeUvarint } from '../core/varint.ts'
-import type { MergeableAggregator } from './aggregator.ts'
+import type { MergeableAggregator, ReversibleAggregator } from './aggregator.ts'
 
 /** What a mean is made of. */
 export interface MeanAccumulator {
@@ -9,7 +9,8 @@ export interface MeanAccumulator {
 }
 
 /** The arithmetic mean of the values that are not null; null while there is none. */
-export function mean(): MergeableAggregator<number | null, MeanAccumulator, number | null> {
+export function mean(): MergeableAggregator<number | null, MeanAccumulator, number | null> &
+  ReversibleAggregator<number | null, MeanAccumulator, number | null> {
   return {
     name: 'mean',
     version: 1,
@@ -18,6 +19,13 @@ export function mean(): MergeableAggregator<number | null, MeanAccumulator, numb
       if (value === null) return accumulator
       accumulator.count++
       accumulator.sum += value
+      return accumulator
+    },
+    subtract(accumulator, value) {
+      if (value === null) return accumulator
+      accumulator.count--
+      // The last value takes the rounding of all that went before with it.
+      accumulator.sum = accumulator.count === 0 ? 0 : accumulator.sum - value
       return accumulator
     },
     merge(left, right) {

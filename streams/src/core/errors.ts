@@ -24,6 +24,7 @@ export const streamsErrorCodes = [
   'STORE_NOT_READY',
   'STORE_ELSEWHERE',
   'INVALID_QUERY',
+  'BUFFER_FULL',
   'TIMED_OUT',
   'CLOSED',
 ] as const

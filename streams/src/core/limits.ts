@@ -18,6 +18,9 @@ export const limits = {
   unheldSweepMs: 60_000,
   /** Final results of one commit, to the next whole second of due times. */
   settledPerCommit: 20_000,
+  /** Rows and their bytes that a suppression until a time limit holds back, unless it is told otherwise: in memory, per task. */
+  suppressRecordsMax: 100_000,
+  suppressBytesMax: 64 * 1024 * 1024,
   /** Stream time between two searches for expired rows, which read the whole store. */
   sweepIntervalMs: 3_600_000,
   /** Rows that one commit reads in such a search: a few milliseconds. */
@@ -28,6 +31,10 @@ export const limits = {
   arrivalStepMs: 5_000,
   /** Characters of a text in a dead letter's headers: a stack trace must not make the letter too large to be produced. */
   deadLetterTextMax: 2_000,
+  /** A copy of a number's state that lacks no more changelog records than this is as good as the original: a moment's reading (Kafka Streams' `acceptable.recovery.lag`). */
+  caughtUpLagMax: 10_000,
+  /** Numbers that one member warms up at a time to take them over: more would only share the same bandwidth, and come later. */
+  warmUpsMax: 4,
   /** A topic's name, as the broker bounds it. */
   topicNameLengthMax: 249,
 } as const

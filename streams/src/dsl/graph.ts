@@ -62,6 +62,15 @@ export class Graph {
     this.#nodes.push(node)
   }
 
+  /** Gives a processor that was added before one store more. */
+  useStore(processor: string, store: StoreSpec): void {
+    const at = this.#nodes.findIndex((node) => node.name === processor)
+    const node = this.#nodes[at]
+    if (node?.kind !== 'processor') throw new StreamsError('INVALID_STATE', `there is no processor "${processor}"`)
+    this.#nodes[at] = { ...node, stores: [...node.stores, store.name] }
+    this.#stores.push(store)
+  }
+
   addStore(store: StoreSpec): void {
     this.#stores.push(store)
   }

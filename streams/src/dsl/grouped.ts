@@ -8,6 +8,7 @@ import { KeyValueAggregateProcessor } from '../processor/key-value-aggregate.ts'
 import type { TimeWindows } from '../windows/time-windows.ts'
 import type { Graph } from './graph.ts'
 import { type Materialized, versioned } from './materialized.ts'
+import { OldValues } from './old-values.ts'
 import { PreAggregated, type PreAggregateOptions } from './pre-aggregated.ts'
 import type { GroupOptions, StreamTraits } from './stream.ts'
 import { Table } from './table.ts'
@@ -95,6 +96,7 @@ export class Grouped<K, V> {
     const keySerde = this.#traits.keySerde
     const rowKeySerde = this.#graph.serdeOf(keySerde, { of: 'key', at: `store "${store}"` })
     const emit = options.emit ?? 'updates'
+    const oldValues = new OldValues(() => true)
     this.#graph.addStore({
       name: store,
       kind: 'key-value',
@@ -106,10 +108,10 @@ export class Grouped<K, V> {
     })
     this.#graph.addProcessor(
       { name, parents: [parent], stores: [store] },
-      () => new KeyValueAggregateProcessor({ store, keySerde: rowKeySerde, fold, emit }),
+      () => new KeyValueAggregateProcessor({ store, keySerde: rowKeySerde, fold, emit, oldValues: oldValues.asked }),
     )
     const { valueSerde } = options
-    return new Table<K, R>(this.#graph, name, { keySerde, valueSerde, hasWatermarks: this.#hasWatermarks })
+    return new Table<K, R>(this.#graph, name, { keySerde, valueSerde, hasWatermarks: this.#hasWatermarks, oldValues })
   }
 
   get #hasWatermarks(): boolean {

@@ -9,6 +9,7 @@ import type { TimeWindows } from '../windows/time-windows.ts'
 import type { Graph } from './graph.ts'
 import type { Materialized } from './materialized.ts'
 import { versioned } from './materialized.ts'
+import { OldValues } from './old-values.ts'
 import { WindowedTable } from './table.ts'
 import { addWindowStore, windowedTraits } from './window-store.ts'
 import type { WindowOptions } from './windowed-stream.ts'
@@ -105,14 +106,15 @@ export class PreAggregatedWindows<K, A, R> {
     const store = versioned(options.store ?? this.#graph.nextName('KSTREAM-MERGE-WINDOWS-STATE-STORE-'), aggregator)
     const name = this.#graph.nameOf(options.name, 'KSTREAM-MERGE-WINDOWS-')
     const rows = addWindowStore(this.#graph, { ...options, store, windows, fold: merging(aggregator), keySerde })
+    const oldValues = new OldValues(() => true)
     this.#graph.addProcessor(
       { name, parents: [parent], stores: [store], lateTopic: options.lateTopic },
-      () => new MergeWindowsProcessor(rows),
+      () => new MergeWindowsProcessor({ ...rows, oldValues: oldValues.asked }),
     )
     return new WindowedTable<K, R>(
       this.#graph,
       name,
-      windowedTraits<K, R>({ keySerde, windows, hasWatermarks: true }, undefined),
+      windowedTraits<K, R>({ keySerde, windows, hasWatermarks: true, oldValues }, undefined),
     )
   }
 
@@ -135,7 +137,7 @@ export class PreAggregatedWindows<K, A, R> {
     return new WindowedTable<K, R>(
       this.#graph,
       name,
-      windowedTraits<K, R>({ keySerde, windows, hasWatermarks: true }, undefined),
+      windowedTraits<K, R>({ keySerde, windows, hasWatermarks: true, oldValues: unknownOldValues }, undefined),
     )
   }
 }
@@ -146,3 +148,6 @@ interface PreAggregatedWindowsTraits<K, A, R> {
   readonly aggregator: MergeableAggregator<never, A, R>
   readonly keySerde: Serde<NonNullable<K>> | undefined
 }
+
+/** Rows by arrival become final again and again, some of them without a change: the values before are not kept track of. */
+const unknownOldValues = new OldValues(() => false)

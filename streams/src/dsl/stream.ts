@@ -8,6 +8,9 @@ import { PeekProcessor } from '../processor/peek.ts'
 import type { Processor } from '../processor/processor.ts'
 import type { Graph } from './graph.ts'
 import { Grouped } from './grouped.ts'
+import type { Table, TableOperatorOptions } from './table.ts'
+import { addTableSource } from './table-source.ts'
+import { rowSerde } from './table-store.ts'
 
 /** What is known of a stream besides its types. */
 export interface StreamTraits<K, V> {
@@ -166,6 +169,30 @@ export class Stream<K, V> {
     })
   }
 
+  /**
+   * Takes the records as the rows of a table: the last one of a key is its row, and null deletes it. Repartitions first when the key was
+   * changed since the source. Records without a key are dropped.
+   */
+  toTable(
+    options: TableOperatorOptions<V> & { readonly key?: Serde<NonNullable<K>> } = {},
+  ): Table<NonNullable<K>, V | null> {
+    const { isKeyChanged, hasWatermarks } = this.#traits
+    const name = this.#graph.nameOf(options.name, 'KSTREAM-TOTABLE-')
+    const generatedStore = this.#graph.nextName('KSTREAM-TOTABLE-STATE-STORE-')
+    const keySerde = options.key ?? this.#traits.keySerde
+    const valueSerde = rowSerde(options.value ?? this.#traits.valueSerde)
+    const parent = isKeyChanged ? this.#rowRepartition({ name, keySerde, valueSerde }) : this.#node
+    return addTableSource<NonNullable<K>, V | null>(this.#graph, {
+      ...options,
+      name,
+      parent,
+      keySerde,
+      valueSerde,
+      generatedStore,
+      hasWatermarks: hasWatermarks && !isKeyChanged,
+    })
+  }
+
   /** Groups by the key the records have; repartitions first when the key was changed since the source. */
   groupByKey(options: GroupOptions<NonNullable<K>, V> = {}): Grouped<NonNullable<K>, V> {
     return new Grouped<NonNullable<K>, V>(this.#graph, this.#node, {
@@ -197,6 +224,23 @@ export class Stream<K, V> {
       valueSerde: this.#graph.serdeOf<V>(options.value ?? this.#traits.valueSerde, { of: 'value', at }),
       watermarks: false,
       ...(partitionOf === undefined ? {} : { partitionOf }),
+    })
+  }
+
+  /** The way of changed keys to a table: deletions go through it, too. */
+  #rowRepartition(of: {
+    readonly name: string
+    readonly keySerde: Serde<NonNullable<K>> | undefined
+    readonly valueSerde: Serde<V | null> | undefined
+  }): string {
+    const at = `repartition "${of.name}"`
+    return this.#graph.addRepartition({
+      name: of.name,
+      parent: this.#node,
+      keySerde: this.#graph.serdeOf(of.keySerde, { of: 'key', at }),
+      valueSerde: this.#graph.serdeOf(of.valueSerde, { of: 'value', at }),
+      partitions: undefined,
+      watermarks: false,
     })
   }
 

@@ -1,7 +1,10 @@
-import type { Serde } from '../core/serde.ts'
+import { nullable, type Serde } from '../core/serde.ts'
 import type { Topology } from '../topology/topology.ts'
 import { Graph } from './graph.ts'
+import type { Materialized } from './materialized.ts'
 import { Stream } from './stream.ts'
+import type { Table } from './table.ts'
+import { addTableSource } from './table-source.ts'
 
 /** How a topic is read. */
 export interface SourceOptions<K, V> {
@@ -21,6 +24,9 @@ export interface SourceOptions<K, V> {
   readonly name?: string
 }
 
+/** How a topic is read as a table. With a `store` its rows are kept, and can be queried. */
+export interface TableSourceOptions<K, V> extends SourceOptions<K, V>, Materialized {}
+
 /**
  * Begins a program over streams, as Kafka Streams' StreamsBuilder does. It only describes: `build` gives a frozen topology, which the
  * runtime or the test driver runs.
@@ -38,6 +44,26 @@ export class StreamsBuilder {
       keySerde: options.key,
       valueSerde: options.value,
       isKeyChanged: false,
+      hasWatermarks: false,
+    })
+  }
+
+  /**
+   * Reads a topic as a table: the last record of a key is its row, and one without a value deletes it. Records without a key are dropped and
+   * counted. Rows are kept where they are given a store, or where an operator needs the value before.
+   */
+  table<K extends NonNullable<unknown>, V>(topic: string, options: TableSourceOptions<K, V>): Table<K, V | null> {
+    const generatedStore = this.#graph.nextName(`${topic}-STATE-STORE-`)
+    const valueSerde = nullable(options.value)
+    const parent = this.#addSource<K, V | null>(topic, { ...options, value: valueSerde })
+    const name = options.name === undefined ? this.#graph.nextName('KTABLE-SOURCE-') : `${options.name}-table-source`
+    return addTableSource<K, V | null>(this.#graph, {
+      ...options,
+      name,
+      parent,
+      keySerde: options.key,
+      valueSerde,
+      generatedStore,
       hasWatermarks: false,
     })
   }

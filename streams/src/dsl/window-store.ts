@@ -4,10 +4,10 @@ import type { Fold } from '../processor/fold.ts'
 import type { WindowRowsOptions } from '../processor/window-rows.ts'
 import type { WindowExpiry } from '../topology/topology.ts'
 import type { TimeWindows } from '../windows/time-windows.ts'
-import type { Windowed } from '../windows/windowed.ts'
 import { windowedKey } from '../windows/windowed.ts'
 import type { Graph } from './graph.ts'
-import type { TableTraits } from './table.ts'
+import type { OldValues } from './old-values.ts'
+import type { WindowedTableTraits } from './table.ts'
 import type { WindowOptions } from './windowed-stream.ts'
 
 /** A window store to be added. */
@@ -55,9 +55,10 @@ export function windowedTraits<K, R>(
     readonly keySerde: Serde<NonNullable<K>> | undefined
     readonly windows: TimeWindows
     readonly hasWatermarks: boolean
+    readonly oldValues: OldValues
   },
   valueSerde: Serde<R> | undefined,
-): TableTraits<Windowed<K>, R> {
-  const { keySerde, windows, hasWatermarks } = of
-  return { keySerde: keySerde && windowedKey(keySerde, windows), valueSerde, hasWatermarks }
+): WindowedTableTraits<K, R> {
+  const { keySerde, windows, hasWatermarks, oldValues } = of
+  return { keySerde: keySerde && windowedKey(keySerde, windows), windows, valueSerde, hasWatermarks, oldValues }
 }

@@ -8,6 +8,7 @@ import { WindowAggregateProcessor } from '../processor/window-aggregate.ts'
 import type { TimeWindows } from '../windows/time-windows.ts'
 import type { Graph } from './graph.ts'
 import { type Materialized, versioned } from './materialized.ts'
+import { OldValues } from './old-values.ts'
 import { WindowedTable } from './table.ts'
 import { addWindowStore, windowedTraits } from './window-store.ts'
 
@@ -85,10 +86,15 @@ export class WindowedStream<K, V> {
     const rows = addWindowStore(this.#graph, { ...options, store, windows, fold, keySerde: this.#traits.keySerde })
     const emitIntervalMs = options.emitIntervalMs ?? 0
     const streamTime = hasWatermarks ? 'task' : 'observed'
+    const oldValues = new OldValues(() => true)
     this.#graph.addProcessor(
       { name, parents: [parent], stores: [store], lateTopic: options.lateTopic },
-      () => new WindowAggregateProcessor({ ...rows, streamTime, emitIntervalMs }),
+      () => new WindowAggregateProcessor({ ...rows, oldValues: oldValues.asked, streamTime, emitIntervalMs }),
     )
-    return new WindowedTable<K, R>(this.#graph, name, windowedTraits(this.#traits, options.valueSerde))
+    return new WindowedTable<K, R>(
+      this.#graph,
+      name,
+      windowedTraits({ ...this.#traits, oldValues }, options.valueSerde),
+    )
   }
 }

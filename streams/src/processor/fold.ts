@@ -1,4 +1,4 @@
-import type { Aggregator, MergeableAggregator } from '../aggregate/aggregator.ts'
+import type { Aggregator, MergeableAggregator, ReversibleAggregator } from '../aggregate/aggregator.ts'
 import type { Serde } from '../core/serde.ts'
 
 /** How values become a row: what aggregations, reductions and merges have in common. A row that becomes null is deleted. */
@@ -7,6 +7,11 @@ export interface Fold<V, A, R> {
   next(accumulator: A, value: V, timestamp: number): A
   result(accumulator: A): R
   readonly serde: Serde<A>
+}
+
+/** One that can also take out what went in. */
+export interface ReversibleFold<V, A, R> extends Fold<V, A, R> {
+  remove(accumulator: A, value: V, timestamp: number): A
 }
 
 /** Adds values. */
@@ -26,6 +31,25 @@ export function reducing<V>(reduce: (row: V, value: V) => V, serde: Serde<V>): F
     next: reduce,
     result: (row) => row,
     serde,
+  }
+}
+
+/** Adds values of rows, and takes them out when the rows change. */
+export function aggregatingRows<V, A, R>(aggregator: ReversibleAggregator<V, A, R>): ReversibleFold<V, A, R> {
+  return {
+    ...aggregating(aggregator),
+    remove: (accumulator, value, timestamp) => aggregator.subtract(accumulator, value, timestamp),
+  }
+}
+
+/** Combines rows two by two, and takes them out with the opposite function. */
+export function reducingRows<V>(
+  reduce: { add(row: V, value: V): V; subtract(row: V, value: V): V },
+  serde: Serde<V>,
+): ReversibleFold<V, V, V> {
+  return {
+    ...reducing((row, value) => reduce.add(row, value), serde),
+    remove: (row, value) => reduce.subtract(row, value),
   }
 }
 
