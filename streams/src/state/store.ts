@@ -96,7 +96,18 @@ export interface TaskStore {
   rollback(): void
   /** The bound for dirty rows was reached: the thread should commit now. */
   readonly full: boolean
+  readonly stats: TaskStoreStats
   close(): Promise<void>
+}
+
+/** What a task's store holds in memory, and how often that was enough, since it was opened. */
+export interface TaskStoreStats {
+  /** Rows in memory, changed and cached ones, with what they cost besides their bytes. */
+  readonly rows: number
+  readonly bytes: number
+  /** Rows that processors asked for, and how many of them had to be fetched from the committed rows first. */
+  readonly reads: number
+  readonly loads: number
 }
 
 /** One record for the changelog: the key as Kafka Streams writes it, the plain value, the record's time. */

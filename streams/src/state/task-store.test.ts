@@ -75,6 +75,17 @@ describe('a task store', () => {
     ])
   })
 
+  it('tells what it holds, and how often that was enough', async () => {
+    const rows = new LoadedStore()
+    await rows.write([{ key: key('a'), value: key('1') }], 5)
+    const store = taskStore(rows, { changelogOffset: 5 })
+    for (const name of ['a', 'b']) store.want(key(name))
+    await store.load()
+    for (const name of ['a', 'a', 'b']) store.get(key(name))
+    expect(store.stats).toMatchObject({ rows: 2, reads: 3, loads: 2 })
+    expect(store.stats.bytes).toBe(store.memoryBytes)
+  })
+
   it('needs no loading over rows in memory', async () => {
     const store = taskStore(new MemoryStore())
     expect(store.has(key('a'))).toBe(true)

@@ -1,5 +1,5 @@
 import { StreamsError } from '../core/errors.ts'
-import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore } from './store.ts'
+import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore, TaskStoreStats } from './store.ts'
 import { valueOfRow } from './timestamped-value.ts'
 
 /** How a task's store behaves. */
@@ -67,6 +67,8 @@ export class CachedTaskStore implements TaskStore {
   #cachedBytes = 0
   #bytesSinceCommit = 0
   #changelogOffset: number
+  #reads = 0
+  #loads = 0
   #closed = false
 
   constructor(options: CachedTaskStoreOptions) {
@@ -88,6 +90,10 @@ export class CachedTaskStore implements TaskStore {
     return this.#bytesSinceCommit >= this.#dirtyBytesMax
   }
 
+  get stats(): TaskStoreStats {
+    return { rows: this.#memory.size, bytes: this.#cachedBytes, reads: this.#reads, loads: this.#loads }
+  }
+
   /** Bytes of rows in memory, changed and cached. */
   get memoryBytes(): number {
     return this.#cachedBytes
@@ -107,6 +113,7 @@ export class CachedTaskStore implements TaskStore {
     if (this.#wanted.size === 0) return
     const wanted = this.#wanted
     this.#wanted = new Map<string, Buffer>()
+    this.#loads += wanted.size
     const values = await this.#rows.multiGet([...wanted.values()])
     let index = 0
     for (const [name, key] of wanted) {
@@ -117,6 +124,7 @@ export class CachedTaskStore implements TaskStore {
   }
 
   get(key: Buffer): Buffer | null {
+    this.#reads++
     const row = this.#memory.get(key.toString('latin1'))
     if (row !== undefined) {
       row.used = true
