@@ -1,0 +1,78 @@
+import {
+  combine,
+  count,
+  json,
+  of,
+  StreamsBuilder,
+  sum,
+  type Topology,
+  tumblingWindows,
+  utf8,
+  type Windowed,
+  type WindowResult,
+} from '@millrace/streams'
+import { graceMs, windowSizeMs } from './limits.ts'
+
+/** An event of the input. Values are whole numbers, so that sums are exact in any order. */
+export interface FaultEvent {
+  readonly type: string
+  readonly at: number
+  readonly value: number
+}
+
+/** What is counted of a window. */
+export interface Totals {
+  readonly count: number
+  readonly sum: number
+}
+
+/** What the results topic has, under the key `<way>/<type>@<window start>`. */
+export interface WindowTotals extends Totals {
+  readonly final: boolean
+}
+
+/**
+ * How events reach their windows: merged from partials that were made before the repartition, or one by one through it. Both count the same, and
+ * must give the same.
+ */
+export const ways = ['partials', 'records'] as const
+export type Way = (typeof ways)[number]
+
+/** The program under test. */
+export function faultTopology(input: string, output: string): Topology {
+  const builder = new StreamsBuilder()
+  const windows = tumblingWindows({ sizeMs: windowSizeMs, graceMs })
+  const totals = combine<FaultEvent>()({ count: count(), sum: of((event: FaultEvent) => event.value, sum()) })
+  const byType = builder
+    .stream(input, { key: utf8, value: json<FaultEvent>(), timestampOf: (event) => event.at })
+    .groupBy((event) => event.type, { name: 'by-type', key: utf8, value: json<FaultEvent>(), watermarks: true })
+  const tables = {
+    partials: byType
+      .preAggregate({ name: 'partials', windowSizeMs, aggregator: totals })
+      .windowedBy(windows)
+      .merge({ store: 'merged', emit: 'updates-and-close' }),
+    records: byType.windowedBy(windows).aggregate(totals, { store: 'counted', emit: 'updates-and-close' }),
+  }
+  for (const way of ways) {
+    tables[way]
+      .results()
+      .map((result: WindowResult<Totals>, window: Windowed<string>) => ({
+        key: resultKey(way, window.key, window.startMs),
+        value: { ...result.result, final: result.final },
+      }))
+      .to(output, { key: utf8, value: json<WindowTotals>() })
+  }
+  return builder.build()
+}
+
+/** The key of a window's results. */
+export function resultKey(way: Way, type: string, startMs: number): string {
+  return `${way}/${type}@${startMs}`
+}
+
+/** The internal topics of the program, by their names at the broker: what transactions write to beside the results. */
+export function internalTopics(applicationId: string): readonly string[] {
+  return ['by-type-repartition', 'partials-repartition', 'merged-changelog', 'counted-changelog'].map(
+    (name) => `${applicationId}-${name}`,
+  )
+}
