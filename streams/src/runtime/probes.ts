@@ -1,4 +1,5 @@
 import type { StreamsErrorCode } from '../core/errors.ts'
+import type { TaskStoreStats } from '../state/store.ts'
 import type { RestoreProgress } from './recovery.ts'
 import type { RunState } from './run-states.ts'
 import type { TaskProbes } from './task.ts'
@@ -34,6 +35,19 @@ export interface TaskSnapshot {
   readonly streamTimeMs: number
   readonly bufferedBytes: number
   readonly inputs: readonly InputSnapshot[]
+  readonly nodes: readonly NodeSnapshot[]
+  readonly stores: readonly StoreInMemory[]
+}
+
+/** How many records came to a node since its task was started. */
+export interface NodeSnapshot {
+  readonly name: string
+  readonly records: number
+}
+
+/** What a task holds of a store in memory, and how often that was enough, since it was started. */
+export interface StoreInMemory extends TaskStoreStats {
+  readonly name: string
 }
 
 /** How far an input partition is read. The lag is `highWatermark − position`, transaction markers included. */

@@ -29,6 +29,8 @@ export class TaskNode implements Receiver, ProcessorContext<unknown, unknown> {
   readonly partition: number
   readonly children: Receiver[] = []
   restoredTimes: readonly number[] = []
+  /** Records that came, since the start. Counted whether or not somebody asks: an increment costs less than asking. */
+  records = 0
   readonly #processor: Processor<unknown, unknown, unknown, unknown>
   readonly #reads: boolean
   readonly #lateTopic: string | undefined
@@ -52,6 +54,7 @@ export class TaskNode implements Receiver, ProcessorContext<unknown, unknown> {
   }
 
   accept(record: StreamRecord<unknown, unknown>): void {
+    this.records++
     if (this.#reads) {
       const isLoaded = this.#processor.reads?.(record) !== false
       if (!isLoaded || this.#waiting.length > 0) {

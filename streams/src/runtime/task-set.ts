@@ -98,6 +98,8 @@ export class TaskSet implements Iterable<ActiveTask> {
       id: task.id,
       streamTimeMs: task.streamTimeMs,
       bufferedBytes: task.bufferedBytes,
+      nodes: task.nodes,
+      stores: task.storesInMemory,
       inputs: inputs.map(({ topic, partition, startOffset, highWatermark }) => ({
         topic,
         partition,

@@ -10,6 +10,8 @@ import type { TaskState } from './task-state.ts'
 /** Writes a node's records to a topic. */
 export class TaskSink implements Receiver {
   readonly name: string
+  /** Records that came, since the start; watermarks are not among them. */
+  records = 0
   readonly #node: SinkNode
   readonly #topic: string
   readonly #partitions: number
@@ -28,6 +30,7 @@ export class TaskSink implements Receiver {
   }
 
   accept(record: StreamRecord<unknown, unknown>): void {
+    this.records++
     const { keySerde, valueSerde } = this.#node
     const key = this.#write(keySerde, record.key, 'key')
     const value = this.#write(valueSerde, record.value, 'value')

@@ -5,6 +5,7 @@ import { StreamsError } from '../core/errors.ts'
 import { json, nullable, utf8 } from '../core/serde.ts'
 import { decodeWatermark } from '../core/watermark.ts'
 import { StreamsBuilder } from '../dsl/streams-builder.ts'
+import { MemoryStore } from '../state/memory-store.ts'
 import { DriverLog } from '../testing/driver-log.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 import { TopologyDriver } from '../testing/topology-driver.ts'
@@ -12,6 +13,7 @@ import { topicNames } from '../topology/topic-names.ts'
 import type { Topology } from '../topology/topology.ts'
 import { tumblingWindows } from '../windows/time-windows.ts'
 import type { FailurePolicy } from './failures.ts'
+import { openTaskStore } from './open-task-store.ts'
 import { StreamTask, type StreamTaskOptions } from './task.ts'
 
 const texts = { key: utf8, value: utf8 }
@@ -110,6 +112,35 @@ describe('positions', () => {
     other.append({ topic: 'other', partition: 0, key: null, value: null, timestamp: 0 })
     expect(() => feed(task, other, 'other')).toThrow('task 0_0 does not read other-0')
   })
+})
+
+test('counts what came to each node, and what its stores hold', async () => {
+  const builder = new StreamsBuilder()
+  builder
+    .stream('in', texts)
+    .filter((value) => value !== '1', { name: 'not-one' })
+    .groupByKey()
+    .count({ store: 'counts', name: 'count' })
+    .toStream({ name: 'changes' })
+    .to('out', { value: int64, name: 'sink' })
+  const rows = new MemoryStore()
+  const [subtopology] = builder.build().subtopologies
+  const [spec] = subtopology?.stores ?? []
+  if (subtopology === undefined || spec === undefined) throw new Error('there is no store')
+  const store = openTaskStore(spec, rows, { changelogOffset: 0 })
+  const task = taskOf(builder.build(), { stores: new Map([['counts', store]]) })
+  await task.init(new Map())
+  feed(task, logOf([0, 1, 2].map((i) => ({ topic: 'in', value: `${i}`, timestamp: i }))), 'in')
+  await task.process(10)
+  await task.prepareCommit()
+  expect(Object.fromEntries(task.nodes.map(({ name, records }) => [name, records]))).toMatchObject({
+    'not-one': 3,
+    count: 2,
+    sink: 1,
+  })
+  expect(task.nodes[0]?.records).toBe(3)
+  expect(task.storesInMemory).toMatchObject([{ name: 'counts', rows: 1, reads: 1, loads: 0 }])
+  await task.close()
 })
 
 describe('several inputs', () => {

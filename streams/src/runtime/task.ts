@@ -10,6 +10,7 @@ import type { TopicNames } from '../topology/topic-names.ts'
 import type { SourceNode, Subtopology } from '../topology/topology.ts'
 import { decodeCommitMetadata, encodeCommitMetadata, nodeHash, type WrittenMark } from './commit-metadata.ts'
 import type { FailureAction, FailurePolicy, FailureStage } from './failures.ts'
+import type { NodeSnapshot, StoreInMemory } from './probes.ts'
 import { StreamTime } from './stream-time.ts'
 import { TaskInput } from './task-input.ts'
 import { type Receiver, TaskNode } from './task-node.ts'
@@ -147,6 +148,18 @@ export class StreamTask {
     if (this.#state.commitRequested) return true
     for (const store of this.#options.stores.values()) if (store.full) return true
     return false
+  }
+
+  /** How many records came to each node since the start, in the order of the subtopology's nodes by kind: sources, processors, sinks. */
+  get nodes(): readonly NodeSnapshot[] {
+    const sources = this.#inputs.map(({ name, consumed }) => ({ name, records: consumed }))
+    const others = [...this.#nodes, ...this.#sinks].map(({ name, records }) => ({ name, records }))
+    return [...sources, ...others]
+  }
+
+  /** What each store of this task holds in memory. */
+  get storesInMemory(): readonly StoreInMemory[] {
+    return [...this.#options.stores].map(([name, { stats }]) => ({ name, ...stats }))
   }
 
   /** The committed rows of a store of this task; undefined when it has none of this name. */
