@@ -13,6 +13,7 @@ import { kept, rowsOf, sorted } from './visit-rows.ts'
 import { textOf, type Visit, visitTopology } from './visit-topology.ts'
 
 const partitions = 2
+const batchVisits = 150
 const hourMs = 3_600_000
 /** A member that is gone without leaving is out of the group after this long; ours do not leave, to come back to their state. */
 const sessionTimeoutMs = 3_000
@@ -127,15 +128,16 @@ class SharedApplication {
     return isOld ? { ...row, timestamp: 0 } : row
   }
 
-  /** A hundred and fifty visits, a second apart and up to a minute and a half out of order; the first ones of all came two days before. */
+  /** A batch of visits, a second apart and up to a minute and a half out of order; the first ones of all came two days before. */
   async #visit(): Promise<readonly Visit[]> {
     const fresh: Visit[] = []
-    for (let sent = this.#visits.length; fresh.length < 150; sent++) {
+    for (let sent = this.#visits.length; fresh.length < batchVisits; sent++) {
       const daysAgo = sent < 30 ? 2 : 0
       fresh.push({
         page: ['/', '/prices', '/über-uns', '/docs', '/blog'][(sent * 7) % 5] ?? '',
         user: `user-${(sent * 5) % 11}`,
-        kind: sent % 2 === 0 ? 'in' : 'out',
+        // One batch takes back what the one before did: a row of `present` comes and goes by turns.
+        kind: (Math.floor(sent / batchVisits) + (sent % 5)) % 2 === 0 ? 'in' : 'out',
         amount: 0.5 * (1 + (sent % 9)),
         atMs: this.#startedMs - hourMs / 4 - daysAgo * 24 * hourMs + sent * 1_000 - ((sent * 37) % 90) * 1_000,
       })

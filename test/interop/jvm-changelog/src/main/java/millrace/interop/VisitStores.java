@@ -14,8 +14,6 @@ import org.apache.kafka.streams.kstream.KGroupedStream;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.TimeWindows;
-import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
-import org.apache.kafka.streams.processor.api.FixedKeyRecord;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.WindowStore;
 
@@ -50,8 +48,7 @@ final class VisitStores {
 
   static Topology topology(String input) {
     StreamsBuilder builder = new StreamsBuilder();
-    KStream<String, String> visits =
-        builder.stream(input, Consumed.with(Serdes.String(), Serdes.String())).processValues(StreamTimeCheck::new);
+    KStream<String, String> visits = builder.stream(input, Consumed.with(Serdes.String(), Serdes.String()));
     KGroupedStream<String, String> byPage = visits.groupByKey();
     TimeWindows minutes = TimeWindows.ofSizeAndGrace(MINUTE, GRACE);
     byPage.windowedBy(minutes).count(counted("visits-per-minute", RETENTION));
@@ -90,16 +87,6 @@ final class VisitStores {
     return Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as(store)
         .withKeySerde(Serdes.String())
         .withValueSerde(Serdes.Long());
-  }
-
-  /** Stream time is restored from the metadata of the committed offsets: all visits lie in the past, and so must it. */
-  private static final class StreamTimeCheck extends ContextualFixedKeyProcessor<String, String, String> {
-    @Override
-    public void process(FixedKeyRecord<String, String> visit) {
-      long streamTime = context().currentStreamTimeMs();
-      if (streamTime > System.currentTimeMillis()) throw new IllegalStateException("stream time is " + streamTime);
-      context().forward(visit);
-    }
   }
 
   private VisitStores() {}
