@@ -20,5 +20,8 @@ export interface BenchResult {
   readonly text: string
 }
 
-/** One bench. Throws a `BenchError` when it could not measure, or when what it measured was wrong: then there are no figures. */
-export type Bench = (context: BenchContext) => Promise<BenchResult>
+/**
+ * One bench. Hands its result to `show`, and has stopped what it started when it resolves, also when it throws: a `BenchError` when it could
+ * not measure, or when what it measured was wrong. Then there is no result.
+ */
+export type Bench = (context: BenchContext, show: (result: BenchResult) => void) => Promise<void>

@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import type { Bench } from './bench.ts'
+import type { Bench, BenchResult } from './bench.ts'
 import { BenchError } from './bench-error.ts'
-import { benchUsage, parseBenchCommand } from './command-line.ts'
+import { type BenchCommand, benchUsage, parseBenchCommand } from './command-line.ts'
 import { streamsBench } from './streams/streams-bench.ts'
 
 /** Every bench, by its name. */
@@ -31,19 +31,24 @@ async function main(): Promise<void> {
     return
   }
   const scratch = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+  const context = {
+    command,
+    scratch,
+    environment: process.env,
+    report: (line: string) => process.stdout.write(`${line}\n`),
+    signal: stop.signal,
+  }
   try {
-    const { figures, text } = await bench({
-      command,
-      scratch,
-      environment: process.env,
-      report: (line) => process.stdout.write(`${line}\n`),
-      signal: stop.signal,
-    })
-    process.stdout.write(`\n${text}\n`)
-    if (command.jsonFile === undefined) return
-    mkdirSync(dirname(resolve(command.jsonFile)), { recursive: true })
-    writeFileSync(command.jsonFile, `${JSON.stringify(figures, null, 2)}\n`)
+    await bench(context, (result) => show(result, command))
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
+}
+
+function show({ figures, text }: BenchResult, { name, jsonFile }: BenchCommand): void {
+  process.stdout.write(`\n${text}\n`)
+  if (jsonFile === undefined) return
+  const named = figures.map((figure) => ({ ...figure, bench: `${name}/${figure.bench}` }))
+  mkdirSync(dirname(resolve(jsonFile)), { recursive: true })
+  writeFileSync(jsonFile, `${JSON.stringify(named, null, 2)}\n`)
 }

@@ -41,7 +41,7 @@ export function comparisonFigures({ job, ours, peer }: Comparison): readonly Fig
   )
 }
 
-/** The table for people: one line per figure, the spread of the runs beside the best. */
+/** The table for people: one line per figure, the best of the runs and how far they lie apart. */
 export function resultTable(figures: readonly Figure[], comparisons: readonly Comparison[]): string {
   const header = ['job', 'figure', 'ours', 'JVM', 'better by', 'spread ours', 'spread JVM', 'target']
   const rows = figures.map((figure) => {

@@ -3,7 +3,10 @@ import type { Bench, BenchContext, BenchResult } from '../bench.ts'
 import { BenchError } from '../bench-error.ts'
 import { type BenchBroker, benchBroker } from '../broker.ts'
 import type { Figure } from '../figures.ts'
+import { Machine } from '../machine.ts'
 import { type Comparison, compare } from './compare.ts'
+import { shapeNames } from './event-shape.ts'
+import { inputTopicName } from './input-topic.ts'
 import { type Job, jobs, sizes } from './jobs.ts'
 import { jvmName, prepareJvm } from './jvm.ts'
 import { latencyFigures, memoryFigures } from './own-jobs.ts'
@@ -11,7 +14,8 @@ import { comparisonFigures, resultTable } from './report.ts'
 import type { Workbench } from './workbench.ts'
 
 /** @millrace/streams beside the JVM's Kafka Streams: the same jobs on the same broker and input, one side after the other. */
-export const streamsBench: Bench = async (context) => {
+export const streamsBench: Bench = async (context, show) => {
+  const machine = new Machine()
   const chosen = chosenJobs(context.command.only)
   const missing = context.command.sides.includes('peer')
     ? await prepareJvm(context.environment, context.report)
@@ -25,9 +29,10 @@ export const streamsBench: Bench = async (context) => {
       broker: connectKafka({ brokers: [broker.address], clientId: 'bench' }),
       brokerAddress: broker.address,
     }
-    const result = await measure(workbench, chosen, withPeer)
+    const { figures, text } = await measure(workbench, chosen, withPeer)
+    show({ figures, text: `${text}\n${machine.conditions()}` })
     if (context.command.keep) await keep(broker, context)
-    return result
+    else if (!broker.isOurs) await removeInputs(workbench)
   } finally {
     await broker.stop()
   }
@@ -57,6 +62,16 @@ async function measure(workbench: Workbench, chosen: readonly Job[], withPeer: b
     }
   }
   return { figures, text: resultTable(figures, comparisons) }
+}
+
+/** Whatever this size of run may have made on somebody's broker. */
+async function removeInputs({ broker, context }: Workbench): Promise<void> {
+  const { events, memoryKeys } = context.command.quick ? sizes.quick : sizes.full
+  const admin = await broker.openAdmin()
+  await admin.deleteTopics(
+    shapeNames.flatMap((shape) => [events, memoryKeys].map((count) => inputTopicName(shape, count))),
+  )
+  await admin.close()
 }
 
 async function keep(broker: BenchBroker, { report, signal }: BenchContext): Promise<void> {
