@@ -12,9 +12,31 @@ export interface HealthServer {
   close(): Promise<void>
 }
 
+/** A GET request for one of a service's own paths. */
+export interface PageRequest {
+  /** Decoded nowhere: `/a%2Fb` is one segment. */
+  readonly path: string
+  readonly query: URLSearchParams
+}
+
+/** What is answered: `body` as JSON. */
+export interface PageAnswer {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+/** What a service answers on its health port besides health and figures. */
+export interface Pages {
+  /** What there is, for people who ask for something else. */
+  readonly paths: readonly string[]
+  /** Undefined: not one of its paths. What it throws is answered with 500. */
+  answer(request: PageRequest): Promise<PageAnswer | undefined>
+}
+
 /**
  * Serves `/livez` (200 while `isLive` says so: a stalled service should be restarted), `/readyz` (200 when no required check
- * is down, else 503, with every check's state and latency) and `/metrics` (Prometheus text). Nothing else is served, and nothing is logged.
+ * is down, else 503, with every check's state and latency) and `/metrics` (Prometheus text), and the service's own `pages`. Nothing else is served, and nothing is logged.
  * Throws `LISTEN_FAILED` when the port is taken.
  */
 export async function startHealthServer(options: {
@@ -25,8 +47,9 @@ export async function startHealthServer(options: {
   readonly registry: Registry
   readonly checkTimeoutMs?: number
   readonly isLive?: () => boolean
+  readonly pages?: Pages
 }): Promise<HealthServer> {
-  const { host, port, checks, registry, version, isLive = () => true } = options
+  const { host, port, checks, registry, version, isLive = () => true, pages } = options
   // Probes that arrive together share one run of the checks.
   let running: ReturnType<typeof runChecks> | undefined
 
@@ -39,7 +62,7 @@ export async function startHealthServer(options: {
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? '').split('?', 1)[0]
+    const [path = '', search] = (request.url ?? '').split('?', 2)
     if (request.method !== 'GET' && request.method !== 'HEAD') return sendJson(response, 405, { status: 'error' })
     if (path === '/livez') {
       const live = isLive()
@@ -51,7 +74,9 @@ export async function startHealthServer(options: {
       response.end(await registry.metrics())
       return
     }
-    sendJson(response, 404, { status: 'error', paths: ['/livez', '/readyz', '/metrics'] })
+    const page = await pages?.answer({ path, query: new URLSearchParams(search) })
+    if (page !== undefined) return sendJson(response, page.status, page.body, page.headers)
+    sendJson(response, 404, { status: 'error', paths: ['/livez', '/readyz', '/metrics', ...(pages?.paths ?? [])] })
   }
 
   const server = createServer((request, response) => {
@@ -90,7 +115,12 @@ function portOf(server: Server): number {
   return address !== null && typeof address === 'object' ? address.port : 0
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers })
   response.end(`${JSON.stringify(body)}\n`)
 }

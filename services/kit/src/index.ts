@@ -29,7 +29,7 @@ export { createSinkMetrics, exposeSinkLag, type SinkMetrics, type StoredPartitio
 
 // Health.
 export { type Check, type CheckResult, type HealthReport, type HealthState, healthStates, runChecks } from './checks.ts'
-export { type HealthServer, startHealthServer } from './health-server.ts'
+export { type HealthServer, type PageAnswer, type PageRequest, type Pages, startHealthServer } from './health-server.ts'
 
 // Start, waiting, end.
 export { type BackoffOptions, backoffMs, type RetryOptions, retry, sleep } from './backoff.ts'
