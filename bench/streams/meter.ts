@@ -2,8 +2,11 @@ import type { AppProbes, RunState } from '@millrace/streams'
 import type { Measurement } from './measurement.ts'
 import type { OursSettings } from './ours-process.ts'
 
-/** Everything was processed, and for so long there was nothing to commit: the commit before that was the last. */
-const quietMs = 1_500
+/**
+ * Everything was processed, and for so long there was nothing to commit: the commit before that was the last. Shorter than the time after
+ * which a task counts as idle, which would make another one.
+ */
+const quietMs = 3_000
 
 /** Writes a line for whoever started us. */
 export function tell(line: object): void {
@@ -24,8 +27,9 @@ export class Meter {
   readonly #finish: () => void
   readonly #measure: OursSettings['measure']
   readonly #records: number
-  #start: Moment = now()
+  #start: Moment | undefined
   #end: Moment = now()
+  #isRunning = false
   #processed = 0
   #restored = 0
   #dropped = 0
@@ -50,28 +54,27 @@ export class Meter {
       dropped: ({ records }) => {
         this.#dropped += records
       },
-      restarted: (code) => {
-        process.stderr.write(`restarted after ${code}: what it measured is not worth anything\n`)
-        process.exit(1)
-      },
+      restarted: (code) => giveUp(`it began anew after ${code}`),
     }
   }
 
   measurement(): Measurement {
-    const seconds = (this.#end.ms - this.#start.ms) / 1_000
+    const start = this.#start ?? this.#end
     return {
       event: 'done',
       records: this.#measure === 'restore' ? this.#restored : this.#processed,
-      seconds,
-      cpuMicros: this.#end.cpuMicros - this.#start.cpuMicros,
+      seconds: (this.#end.ms - start.ms) / 1_000,
+      cpuMicros: this.#end.cpuMicros - start.cpuMicros,
       peakBytes: process.resourceUsage().maxRSS * 1_024,
       dropped: this.#dropped,
     }
   }
 
   #stateChanged(to: RunState): void {
-    if (to === 'recovering') this.#start = now()
+    if (to === 'recovering' && this.#isRunning) giveUp('its partitions were taken away')
+    if (to === 'recovering' && this.#measure === 'restore') this.#start ??= now()
     if (to !== 'running') return
+    this.#isRunning = true
     tell({ event: 'running' })
     if (this.#measure !== 'restore') this.#start = now()
     else {
@@ -92,4 +95,10 @@ export class Meter {
 function now(): Moment {
   const { user, system } = process.cpuUsage()
   return { ms: performance.now(), cpuMicros: user + system }
+}
+
+/** What was measured until now is not of one undisturbed run. */
+function giveUp(reason: string): never {
+  process.stderr.write(`the measurement was given up: ${reason}\n`)
+  process.exit(1)
 }
