@@ -1,4 +1,5 @@
 import type { BatchCodec } from './compression.ts'
+import type { Logger } from './logger.ts'
 import type { OutgoingRecord } from './record.ts'
 
 /** A partition of a topic. */
@@ -296,6 +297,8 @@ export interface GroupMemberOptions {
   readonly standbys?: number
   /** Asked at every join. A member without it keeps nothing warm, and gets partitions at once. */
   readonly report?: () => MemberReport
+  /** Told what the group cannot do; silent by default. */
+  readonly logger?: Logger
 }
 
 /** How to write. */

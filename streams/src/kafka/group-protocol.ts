@@ -6,6 +6,14 @@ export interface Subscription {
   readonly owned: readonly TopicPartition[]
   /** The generation in which `owned` was its assignment; −1 for none. */
   readonly generationId: number
+  /** Bytes of our own (group-user-data.ts); null for none. */
+  readonly userData: Buffer | null
+}
+
+/** What the leader tells a member. */
+export interface Assignment {
+  readonly partitions: readonly TopicPartition[]
+  readonly userData: Buffer | null
 }
 
 const subscriptionVersion = 2
@@ -20,12 +28,12 @@ const assignmentVersion = 0
  */
 
 /** The bytes of a subscription. */
-export function encodeSubscription({ topics, owned, generationId }: Subscription): Buffer {
+export function encodeSubscription({ topics, owned, generationId, userData }: Subscription): Buffer {
   const parts = [
     int16(subscriptionVersion),
     int32(topics.length),
     ...topics.map(text),
-    int32(-1),
+    optionalBytes(userData),
     ...partitionParts(owned),
     int32(generationId),
   ]
@@ -37,22 +45,23 @@ export function decodeSubscription(bytes: Buffer): Subscription {
   const reader = new ProtocolReader(bytes)
   const version = reader.int16()
   const topics = reader.array(() => reader.text())
-  reader.skipBytes()
+  const userData = reader.optionalBytes()
   const owned = version >= 1 ? reader.partitions() : []
-  return { topics, owned, generationId: version >= 2 ? reader.int32() : -1 }
+  return { topics, owned, generationId: version >= 2 ? reader.int32() : -1, userData }
 }
 
 /** The bytes of one member's assignment. */
-export function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
-  return Buffer.concat([int16(assignmentVersion), ...partitionParts(partitions), int32(-1)])
+export function encodeAssignment({ partitions, userData }: Assignment): Buffer {
+  return Buffer.concat([int16(assignmentVersion), ...partitionParts(partitions), optionalBytes(userData)])
 }
 
 /** Reads an assignment; no bytes are no partitions. Throws a `RangeError` on bytes that are not one. */
-export function decodeAssignment(bytes: Buffer): readonly TopicPartition[] {
-  if (bytes.length === 0) return []
+export function decodeAssignment(bytes: Buffer): Assignment {
+  if (bytes.length === 0) return { partitions: [], userData: null }
   const reader = new ProtocolReader(bytes)
   reader.int16()
-  return reader.partitions()
+  const partitions = reader.partitions()
+  return { partitions, userData: reader.optionalBytes() }
 }
 
 class ProtocolReader {
@@ -81,9 +90,12 @@ class ProtocolReader {
     return this.#bytes.toString('utf8', this.#at - length, this.#at)
   }
 
-  skipBytes(): void {
+  optionalBytes(): Buffer | null {
     const length = this.int32()
-    this.#at += Math.max(0, length)
+    if (length < 0) return null
+    if (this.#at + length > this.#bytes.length) throw new RangeError(`user data of ${length} bytes passes the end`)
+    this.#at += length
+    return this.#bytes.subarray(this.#at - length, this.#at)
   }
 
   array<T>(read: () => T): T[] {
@@ -118,6 +130,10 @@ function int32(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeInt32BE(value)
   return bytes
+}
+
+function optionalBytes(value: Buffer | null): Buffer {
+  return value === null ? int32(-1) : Buffer.concat([int32(value.length), value])
 }
 
 function text(value: string): Buffer {

@@ -1,18 +1,22 @@
-import type {
-  CloseOptions,
-  CommittedOffset,
-  GroupListener,
-  GroupMember,
-  GroupMemberOptions,
-  GroupMetadata,
-  GroupView,
-  TopicPartition,
+import {
+  type CloseOptions,
+  type CommittedOffset,
+  type GroupAssignment,
+  type GroupListener,
+  type GroupMember,
+  type GroupMemberOptions,
+  type GroupMetadata,
+  partitionKey,
+  type TopicPartition,
 } from '../core/broker.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
-import { type AssignmentStrategy, assignPartitions } from '../core/group-assignment.ts'
+import { GenerationGate } from '../core/generation-gate.ts'
+import { type Logger, silentLogger } from '../core/logger.ts'
 import type { Cluster } from './cluster.ts'
-import { GroupCoordinator, type Joined, membershipRefusal } from './group-coordinator.ts'
-import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './group-protocol.ts'
+import { GroupCoordinator, membershipRefusal } from './group-coordinator.ts'
+import { GroupLeader } from './group-leader.ts'
+import { decodeAssignment, encodeSubscription } from './group-protocol.ts'
+import { decodeDivision, encodeReport, type ReportData } from './group-user-data.ts'
 import { type Ending, Heartbeat } from './heartbeat.ts'
 import { kafkaLimits } from './limits.ts'
 import { errorCode, isPassing } from './protocol-error.ts'
@@ -29,13 +33,27 @@ const heartbeatMaxMs = 1_000
 /** The longest wait for the answer to a leave request: the broker expels a silent member anyway. */
 const leaveTimeoutMs = 3_000
 
+/** What a join has brought. */
+interface Generation {
+  readonly member: GroupMetadata
+  readonly partitions: readonly TopicPartition[]
+  readonly group: GroupAssignment
+}
+
+/** A round of joining that has brought no generation: another one is needed, and what we had may be gone. */
+type Failed = 'again' | 'lost'
+
 /**
- * A member of a group by the classic protocol, eager: at a rebalance everything is revoked, then everything assigned anew, and the assignment
- * leaves partitions where they were as far as it can.
+ * A member of a group by the classic protocol.
  *
  *     join ─▶ joining ─▶ assigned ──heartbeat: rebalance──▶ revoking ─▶ joining
- *                          │ ▲ heartbeats all the time, also while handlers run
- *                          └─┴──heartbeat: expelled──▶ lost ─▶ joining
+ *                │         │ ▲ heartbeats all the time, also while handlers run
+ *                │         └─┴──heartbeat: expelled──▶ lost ─▶ joining
+ *                └──answer: expelled──▶ lost ─▶ joining
+ *
+ * Eager: everything is revoked before joining, then everything assigned anew, and the division leaves partitions where they were as far as it
+ * can. Cooperative: nothing is revoked before joining; afterwards, what the division has taken away, and then the member joins once more
+ * so that others get it.
  *
  * While the coordinator cannot be reached, a member keeps its partitions and goes on trying without end, as only the coordinator can tell
  * whether they are still its own; commits are refused if they are not.
@@ -45,26 +63,55 @@ export class KafkaGroupMember implements GroupMember {
   readonly #cluster: Cluster
   readonly #coordinator: GroupCoordinator
   readonly #options: GroupMemberOptions
-  readonly #strategy: AssignmentStrategy
+  readonly #logger: Logger
+  readonly #isCooperative: boolean
+  /** The name that all members of a group must agree on. */
+  readonly #protocol: string
   readonly #sessionTimeoutMs: number
+  readonly #rebalanceTimeoutMs: number
+  readonly #leader: GroupLeader
+  readonly #gate: GenerationGate
   readonly #fail: (error: Error) => void
   #topics: readonly string[] = []
   #listener: GroupListener | undefined
   #memberId = ''
   #metadata: GroupMetadata | undefined
-  #assigned: readonly TopicPartition[] = []
-  /** The partitions of each topic when this member, as the leader, assigned them last. */
-  #counts: ReadonlyMap<string, number> | undefined
-  #countedMs = 0
+  /** What the listener was told and not told to give up. */
+  #owned: readonly TopicPartition[] = []
+  /** What we had in the last generation, for the leader to leave it with us. */
+  #claimed: readonly TopicPartition[] = []
+  #standbys: readonly number[] = []
+  #wantsRejoin = false
   #heartbeat: Heartbeat | undefined
   #closing: Promise<void> | undefined
 
   constructor(cluster: Cluster, options: GroupMemberOptions) {
+    const {
+      groupId,
+      assignment: strategy = 'spread',
+      rebalance = 'eager',
+      standbys = 0,
+      logger = silentLogger,
+    } = options
+    if (standbys > 0 && strategy !== 'same-number')
+      throw new StreamsError(
+        'INVALID_CONFIG',
+        "standbys: only with assignment 'same-number', as state belongs to partition numbers",
+      )
     this.#cluster = cluster
     this.#options = options
-    this.#coordinator = new GroupCoordinator(cluster, options.groupId)
-    this.#strategy = options.assignment ?? 'spread'
+    this.#logger = logger
+    this.#coordinator = new GroupCoordinator(cluster, groupId)
+    this.#isCooperative = rebalance === 'cooperative'
+    this.#protocol = this.#isCooperative ? `millrace-cooperative-${strategy}` : `millrace-${strategy}`
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? sessionTimeoutDefaultMs
+    const rebalanceTimeoutMs = options.rebalanceTimeoutMs ?? rebalanceTimeoutDefaultMs
+    this.#rebalanceTimeoutMs = rebalanceTimeoutMs
+    this.#leader = new GroupLeader({ cluster, groupId, strategy, rebalance, standbys, rebalanceTimeoutMs, logger })
+    this.#gate = new GenerationGate({
+      joinWaitMsMax: rebalanceTimeoutMs,
+      commitWaitMsMax: kafkaLimits.commitBeforeJoinMsMax,
+    })
     const { promise, resolve } = Promise.withResolvers<Error>()
     this.failed = promise
     this.#fail = resolve
@@ -88,13 +135,11 @@ export class KafkaGroupMember implements GroupMember {
     return this.#metadata
   }
 
-  async inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
-    if (this.#metadata === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group yet')
-    return commit(this.#metadata)
-  }
-
-  rejoin(): void {
-    this.#heartbeat?.endGeneration()
+  inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
+    return this.#gate.commit(async () => {
+      if (this.#metadata === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group yet')
+      return commit(this.#metadata)
+    })
   }
 
   committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>> {
@@ -104,7 +149,12 @@ export class KafkaGroupMember implements GroupMember {
   async commit(offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void> {
     if (this.#closing !== undefined) throw new StreamsError('CLOSED', 'the group member is closed')
     if (this.#metadata === undefined) throw new StreamsError('INVALID_STATE', 'only a joined member commits offsets')
-    if (offsets.length > 0) await this.#coordinator.commit(this.#metadata, offsets)
+    if (offsets.length > 0) await this.inGeneration((member) => this.#coordinator.commit(member, offsets))
+  }
+
+  rejoin(): void {
+    this.#wantsRejoin = true
+    this.#heartbeat?.endGeneration()
   }
 
   close({ leave = this.#options.groupInstanceId === undefined }: CloseOptions = {}): Promise<void> {
@@ -113,6 +163,7 @@ export class KafkaGroupMember implements GroupMember {
   }
 
   async #close(leave: boolean): Promise<void> {
+    this.#gate.bar()
     this.#heartbeat?.stop()
     if (leave) await this.#sayGoodbye()
     await this.#cluster.close()
@@ -129,147 +180,188 @@ export class KafkaGroupMember implements GroupMember {
   async #run(listener: GroupListener, onFirst: () => void): Promise<void> {
     try {
       for (let generations = 0; ; generations++) {
-        const member = await this.#joinGroup(generations === 0)
-        await this.#live(member, listener, onFirst)
+        const generation = await this.#joinGroup(listener, generations === 0)
+        await this.#live(generation, listener, onFirst)
       }
     } catch (error) {
+      this.#gate.bar()
+      if (this.#closing === undefined && hasCode(error, 'FENCED')) await this.#lose(listener)
       if (this.#closing === undefined && this.#options.groupInstanceId === undefined) await this.#sayGoodbye()
       throw error
     }
   }
 
-  /** One generation, from its assignment to the end of the handler that gives it up. Throws when there cannot be another one. */
-  async #live(member: GroupMetadata, listener: GroupListener, onAssigned: () => void): Promise<void> {
+  /** One generation, from its assignment to its end, with the handlers that belong to it. Throws when there cannot be another one. */
+  async #live(generation: Generation, listener: GroupListener, onAssigned: () => void): Promise<void> {
     const heartbeat = new Heartbeat({
       coordinator: this.#coordinator,
-      member,
+      member: generation.member,
       intervalMs: Math.min(heartbeatMaxMs, this.#sessionTimeoutMs / 3),
       signal: this.#cluster.signal,
       random: this.#cluster.random,
-      wantsRebalance: () => this.#havePartitionsChanged(),
+      wantsRebalance: () => this.#leader.wantsRebalance(),
     })
     this.#heartbeat = heartbeat
     try {
-      await listener.onAssigned(this.#assigned, { view: this.#viewOf(member), standbys: [] })
+      const hasGivenUp = await this.#handOver(generation, listener)
       onAssigned()
+      if (hasGivenUp || this.#wantsRejoin) heartbeat.endGeneration()
       const ending = await heartbeat.ending
       if (this.#closing !== undefined) throw new StreamsError('CLOSED', 'the group member is closed')
-      await this.#giveUp(heartbeat.loss ?? ending, listener)
-      if (heartbeat.loss !== undefined) this.#forget(heartbeat.loss)
+      if (ending.kind === 'rebalance') await this.#prepareToJoin(listener)
+      await this.#end(heartbeat.loss ?? ending, listener)
     } finally {
       heartbeat.stop()
     }
   }
 
-  #viewOf({ generationId, memberId, groupInstanceId }: GroupMetadata): GroupView {
-    const { endpoint = null } = this.#options.report?.() ?? {}
-    return {
-      generationId,
-      members: [{ memberId, groupInstanceId, endpoint, partitions: this.#assigned, standbys: [] }],
-    }
+  /** Tells the listener what is new and what is not ours any more; true when something is not. */
+  async #handOver({ partitions, group }: Generation, listener: GroupListener): Promise<boolean> {
+    const revoked = difference(this.#owned, partitions)
+    const added = difference(partitions, this.#owned)
+    this.#claimed = partitions
+    if (revoked.length > 0) await listener.onRevoked(revoked)
+    this.#owned = partitions
+    await listener.onAssigned(added, group)
+    return revoked.length > 0
   }
 
-  async #giveUp(ending: Ending, listener: GroupListener): Promise<void> {
-    const isFenced = ending.kind === 'fatal' && ending.error.code === 'FENCED'
-    if (this.#assigned.length > 0) {
-      if (ending.kind === 'rebalance') await listener.onRevoked(this.#assigned)
-      if (ending.kind === 'lost' || isFenced) await listener.onLost(this.#assigned)
-    }
+  /** Eager: everything goes back. Cooperative: commits under way come to their ends, and others wait until the join is done. */
+  async #prepareToJoin(listener: GroupListener): Promise<void> {
+    if (this.#isCooperative) return this.#gate.close()
+    const revoked = this.#owned
+    if (revoked.length > 0) await listener.onRevoked(revoked)
+    this.#owned = []
+  }
+
+  async #end(ending: Ending, listener: GroupListener): Promise<void> {
     if (ending.kind === 'fatal') throw ending.error
+    if (ending.kind === 'rebalance') return
+    if (!ending.isMember) this.#memberId = ''
+    await this.#lose(listener)
   }
 
   /** What we had is somebody else's now. */
-  #forget(loss: Ending): void {
-    if (loss.kind === 'fatal') throw loss.error
-    if (loss.kind === 'lost' && !loss.isMember) this.#memberId = ''
-    this.#assigned = []
+  async #lose(listener: GroupListener): Promise<void> {
+    this.#gate.bar()
+    const lost = this.#owned
+    this.#owned = []
+    this.#claimed = []
+    if (lost.length > 0) await listener.onLost(lost)
   }
 
   /** Joins until there is an assignment. The first time it gives up when no coordinator can be reached for the operation deadline. */
-  async #joinGroup(isFirst: boolean): Promise<GroupMetadata> {
+  async #joinGroup(listener: GroupListener, isFirst: boolean): Promise<Generation> {
     const startMs = performance.now()
     for (let failures = 0; ; failures++) {
       try {
-        const member = await this.#joinOnce()
-        if (member !== undefined) return member
+        const outcome = await this.#joinOnce()
+        if (outcome === 'lost') await this.#lose(listener)
+        else if (outcome !== 'again') return outcome
       } catch (error) {
-        if (!hasCode(error, 'BROKER_UNAVAILABLE')) throw error
-        if (isFirst && performance.now() - startMs > kafkaLimits.operationDeadlineMs) throw error
+        const waitedMs = performance.now() - startMs
+        if (!this.#mayPass(error) || (isFirst && waitedMs > this.#firstJoinMsMax(error))) throw error
+        if (failures === 0 && hasCode(error, 'INVALID_CONFIG'))
+          this.#logger.warn({ err: error }, 'waiting for the sessions of members that may be gone already')
       }
       await pause(backoffMs(failures, this.#cluster.random), this.#cluster.signal)
     }
   }
 
-  /** One round of joining; undefined when another one is needed. */
-  async #joinOnce(): Promise<GroupMetadata | undefined> {
-    const { groupId, groupInstanceId = null, rebalanceTimeoutMs = rebalanceTimeoutDefaultMs } = this.#options
+  #mayPass(error: unknown): boolean {
+    const isFresh = this.#metadata === undefined
+    return hasCode(error, 'BROKER_UNAVAILABLE') || (isFresh && hasCode(error, 'INVALID_CONFIG'))
+  }
+
+  /** Members of a killed process, perhaps with another protocol, are in the group until their sessions time out. */
+  #firstJoinMsMax(error: unknown): number {
+    return hasCode(error, 'INVALID_CONFIG') ? 2 * this.#sessionTimeoutMs : kafkaLimits.operationDeadlineMs
+  }
+
+  /** One round of joining. */
+  async #joinOnce(): Promise<Generation | Failed> {
+    const { groupId, groupInstanceId = null } = this.#options
+    this.#wantsRejoin = false
+    const report = this.#report()
     const joined = await this.#coordinator.join({
       memberId: this.#memberId,
       groupInstanceId,
       sessionTimeoutMs: this.#sessionTimeoutMs,
-      rebalanceTimeoutMs,
-      strategy: protocolName(this.#strategy),
+      rebalanceTimeoutMs: this.#rebalanceTimeoutMs,
+      strategy: this.#protocol,
       subscription: encodeSubscription({
         topics: this.#topics,
-        owned: this.#assigned,
+        owned: this.#claimed,
         generationId: this.#metadata?.generationId ?? -1,
+        userData: encodeReport(report),
       }),
     })
     if (joined.errorCode === errorCode.memberIdRequired) {
       this.#memberId = joined.memberId
       return this.#joinOnce()
     }
-    if (this.#mustRejoin(joined.errorCode)) return undefined
+    const refused = this.#failureOf(joined.errorCode)
+    if (refused !== undefined) return refused
     this.#memberId = joined.memberId
     const member = { groupId, generationId: joined.generationId, memberId: joined.memberId, groupInstanceId }
-    this.#counts = undefined
-    const assignments =
-      joined.isLeader && !joined.skipAssignment ? await this.#assign(joined) : new Map<string, Buffer>()
-    const synced = await this.#coordinator.sync(member, protocolName(this.#strategy), assignments)
-    if (this.#mustRejoin(synced.errorCode)) return undefined
-    this.#assigned = decodeAssignment(synced.assignment)
+    this.#leader.resign()
+    const mustDivide = joined.isLeader && !joined.skipAssignment
+    const assignments = mustDivide ? await this.#leader.divide(joined) : new Map<string, Buffer>()
+    const synced = await this.#coordinator.sync(member, this.#protocol, assignments)
+    const unsynced = this.#failureOf(synced.errorCode)
+    if (unsynced !== undefined) return unsynced
+    return this.#begin({ member, isLeader: joined.isLeader }, synced.assignment, report)
+  }
+
+  #begin(
+    { member, isLeader }: { readonly member: GroupMetadata; readonly isLeader: boolean },
+    assignment: Buffer,
+    report: ReportData,
+  ): Generation {
+    const { partitions, userData } = decodeAssignment(assignment)
+    const { isComplete, standbys, view } =
+      userData === null ? { isComplete: true, standbys: [], view: undefined } : decodeDivision(userData)
+    const { memberId, groupInstanceId, generationId } = member
+    const alone = { memberId, groupInstanceId, endpoint: report.endpoint, partitions, standbys }
+    const former = view?.members.find((one) => groupInstanceId !== null && one.groupInstanceId === groupInstanceId)
+    // A static member that came back: the division was made for the process before, which may have gone in the midst of handing over.
+    if (former !== undefined && former.memberId !== memberId)
+      this.#wantsRejoin ||= !isComplete || former.endpoint !== report.endpoint
+    if (isLeader) this.#leader.lead(isComplete)
     this.#metadata = member
-    return member
+    this.#standbys = standbys
+    this.#gate.open()
+    return { member, partitions, group: { view: view ?? { generationId, members: [alone] }, standbys } }
   }
 
-  /** True when another round is needed; throws on an answer that no round can mend. */
-  #mustRejoin(code: number): boolean {
-    if (code === errorCode.none) return false
+  #report(): ReportData {
+    const report = this.#options.report?.()
+    if (report === undefined) return { endpoint: null, warm: undefined, standbys: this.#standbys }
+    const nearest = report.warm.toSorted((one, other) => one.lag - other.lag).slice(0, kafkaLimits.reportedNumbersMax)
+    const warm = new Map(nearest.map(({ number, lag }) => [number, lag]))
+    return { endpoint: report.endpoint, warm, standbys: this.#standbys }
+  }
+
+  /** Undefined for an answer without an error; throws on one that no further round can mend. */
+  #failureOf(code: number): Failed | undefined {
+    if (code === errorCode.none) return undefined
+    if (isPassing(code) || code === errorCode.rebalanceInProgress) return 'again'
     if (code === errorCode.unknownMemberId) this.#memberId = ''
-    else if (!isPassing(code) && code !== errorCode.rebalanceInProgress && code !== errorCode.illegalGeneration) {
-      throw membershipRefusal(code, this.#options.groupId)
-    }
-    return true
+    if (code === errorCode.unknownMemberId || code === errorCode.illegalGeneration) return 'lost'
+    if (code === errorCode.inconsistentGroupProtocol) throw this.#mixedProtocols()
+    throw membershipRefusal(code, this.#options.groupId)
   }
 
-  /** The leader's part: who gets what. */
-  async #assign({ members }: Joined): Promise<ReadonlyMap<string, Buffer>> {
-    const subscribers = members.map(({ memberId, groupInstanceId, subscription }) => {
-      const { topics, owned, generationId } = decodeSubscription(subscription)
-      return { memberId, groupInstanceId, topics, owned, ownedGeneration: generationId }
-    })
-    const counts = await this.#countPartitions([...new Set(subscribers.flatMap(({ topics }) => topics))])
-    this.#counts = counts
-    const assigned = assignPartitions(this.#strategy, subscribers, counts)
-    return new Map([...assigned].map(([memberId, partitions]) => [memberId, encodeAssignment(partitions)]))
-  }
-
-  async #countPartitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const found = await this.#cluster.refresh(topics)
-    this.#countedMs = performance.now()
-    return new Map(topics.map((topic) => [topic, found.get(topic)?.partitions.length ?? 0]))
-  }
-
-  /** The leader looks from time to time whether topics have other partitions than when it assigned them. */
-  async #havePartitionsChanged(): Promise<boolean> {
-    const counts = this.#counts
-    if (counts === undefined || performance.now() - this.#countedMs < kafkaLimits.partitionCheckMs) return false
-    const now = await this.#countPartitions([...counts.keys()])
-    return [...now].some(([topic, count]) => count !== counts.get(topic))
+  #mixedProtocols(): StreamsError {
+    return new StreamsError(
+      'INVALID_CONFIG',
+      `the members of group ${this.#options.groupId} divide it by another protocol than ${this.#protocol}: all must have the same \`rebalance\` and \`assignment\`; stop all of them, then start them anew`,
+    )
   }
 }
 
-/** The name that all members of a group must agree on. */
-function protocolName(strategy: AssignmentStrategy): string {
-  return `millrace-${strategy}`
+/** What is in `these` and not in `those`. */
+function difference(these: readonly TopicPartition[], those: readonly TopicPartition[]): readonly TopicPartition[] {
+  const keys = new Set(those.map(partitionKey))
+  return these.filter((partition) => !keys.has(partitionKey(partition)))
 }

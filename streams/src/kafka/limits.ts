@@ -35,4 +35,10 @@ export const kafkaLimits = {
   stableOffsetsWaitMs: 60_000,
   /** How often a group's leader looks whether topics have more partitions. */
   partitionCheckMs: 60_000,
+  /** The views of all members of a group together: they go into one record, for which the broker takes 1 MiB by default, beside everything else in it. */
+  groupViewBytesMax: 512 * 1024,
+  /** Numbers of which a member reports how far its copies are, those that are nearest first: 12 bytes each at most, in that same record. */
+  reportedNumbersMax: 1_024,
+  /** The longest that a join waits for commits: the coordinator may be waiting for this member alone. */
+  commitBeforeJoinMsMax: 5_000,
 } as const

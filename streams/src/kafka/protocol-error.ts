@@ -19,6 +19,7 @@ export const errorCode = {
   recordListTooLarge: 18,
   notEnoughReplicasAfterAppend: 20,
   illegalGeneration: 22,
+  inconsistentGroupProtocol: 23,
   unknownMemberId: 25,
   rebalanceInProgress: 27,
   topicAlreadyExists: 36,

@@ -5,15 +5,22 @@ import {
   type GroupMember,
   type GroupMemberOptions,
   type GroupMetadata,
+  type GroupView,
+  type GroupViewMember,
+  type MemberReport,
   partitionKey,
   type TopicPartition,
 } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
-import { assignPartitions } from '../core/group-assignment.ts'
+import { GenerationGate } from '../core/generation-gate.ts'
+import { divideGroup, type Subscriber } from '../core/group-assignment.ts'
 import type { FakeWaits } from './fake-waits.ts'
 
 /** Longest wait of `committed` for a transaction that is not ended. */
 const stableOffsetWaitMs = 30_000
+
+/** Longest waits of commits for a rebalance, and of a rebalance for commits; see `GenerationGate`. */
+const gateWaits = { joinWaitMsMax: 60_000, commitWaitMsMax: 5_000 }
 
 /** What the group needs of its broker. */
 export interface FakeGroupWorld {
@@ -23,7 +30,7 @@ export interface FakeGroupWorld {
   perform<T>(operation: 'groupCommit' | 'committed', action: () => T): Promise<T>
 }
 
-/** A consumer group in memory: eager rebalances one after the other, generations, static members, offsets with metadata. */
+/** A consumer group in memory: rebalances one after the other, eager or cooperative, generations, static members, offsets with metadata. */
 export class FakeGroup {
   readonly groupId: string
   readonly offsets = new Map<string, CommittedOffset>()
@@ -32,6 +39,7 @@ export class FakeGroup {
   generationId = 0
   readonly members = new Map<string, FakeGroupMember>()
   readonly world: FakeGroupWorld
+  view: GroupView = { generationId: 0, members: [] }
   readonly #expelled = new Map<string, FakeGroupMember>()
   #rebalance: Promise<void> = Promise.resolve()
   #joined = 0
@@ -80,17 +88,40 @@ export class FakeGroup {
   }
 
   async #runRebalance(change: () => void): Promise<void> {
-    await Promise.all([...this.members.values()].map((member) => member.revoke()))
+    await Promise.all([...this.members.values()].map((member) => member.prepareToJoin()))
     change()
+    // Members that had to give something up join once more, until nothing is with nobody.
+    while (!(await this.#runGeneration()))
+      await Promise.all([...this.members.values()].map((member) => member.prepareToJoin()))
+    this.world.waits.recheck()
+  }
+
+  /** True when every partition has its owner. */
+  async #runGeneration(): Promise<boolean> {
     this.generationId++
     const members = [...this.members.values()]
     const counts = new Map<string, number>()
     for (const topic of members.flatMap((member) => member.topics))
       counts.set(topic, this.world.partitionCount(topic) ?? 0)
-    const assigned = assignPartitions(members[0]?.strategy ?? 'spread', members, counts)
-    for (const member of members) member.owned = assigned.get(member.memberId) ?? []
-    await Promise.all(members.map((member) => member.acceptAssignment(this.generationId)))
-    this.world.waits.recheck()
+    const joined = members.map((member) => ({ member, report: member.report() }))
+    const divided = divideGroup({
+      strategy: members[0]?.strategy ?? 'spread',
+      rebalance: members[0]?.rebalance ?? 'eager',
+      standbys: members[0]?.standbysWanted ?? 0,
+      subscribers: joined.map(({ member, report }) => member.subscriber(report)),
+      partitionCounts: counts,
+    })
+    const shares = joined.map(({ member: { memberId, groupInstanceId }, report }) => ({
+      memberId,
+      groupInstanceId,
+      endpoint: report?.endpoint ?? null,
+      ...(divided.members.get(memberId) ?? { partitions: [], standbys: [] }),
+    }))
+    this.view = { generationId: this.generationId, members: shares }
+    await Promise.all(
+      members.map((member, at) => member.accept(this.view, shares[at] ?? { partitions: [], standbys: [] })),
+    )
+    return divided.isComplete
   }
 }
 
@@ -98,13 +129,20 @@ export class FakeGroup {
 export class FakeGroupMember implements GroupMember {
   readonly failed: Promise<Error>
   readonly strategy: 'same-number' | 'spread'
+  readonly rebalance: 'eager' | 'cooperative'
+  readonly standbysWanted: number
   readonly groupInstanceId: string | null
   topics: readonly string[] = []
+  /** What the listener was told and not told to give up. */
   owned: readonly TopicPartition[] = []
+  /** What it had in its last generation. */
+  claimed: readonly TopicPartition[] = []
+  standbys: readonly number[] = []
   ownedGeneration = -1
   memberId = ''
   readonly #group: FakeGroup
-  readonly #clientId: string
+  readonly #options: GroupMemberOptions
+  readonly #gate = new GenerationGate(gateWaits)
   readonly #fail: (error: Error) => void
   #listener: GroupListener | undefined
   #closed = false
@@ -112,8 +150,12 @@ export class FakeGroupMember implements GroupMember {
 
   constructor(group: FakeGroup, options: GroupMemberOptions) {
     this.#group = group
-    this.#clientId = options.clientId
+    this.#options = options
     this.strategy = options.assignment ?? 'spread'
+    this.rebalance = options.rebalance ?? 'eager'
+    this.standbysWanted = options.standbys ?? 0
+    if (this.standbysWanted > 0 && this.strategy === 'spread')
+      throw new StreamsError('INVALID_CONFIG', "standbys: only with assignment 'same-number'")
     this.groupInstanceId = options.groupInstanceId ?? null
     const { promise, resolve } = Promise.withResolvers<Error>()
     this.failed = promise
@@ -142,14 +184,17 @@ export class FakeGroupMember implements GroupMember {
     }
   }
 
-  async inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
-    const metadata = this.metadata()
-    if (metadata === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group yet')
-    return commit(metadata)
+  inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
+    return this.#gate.commit(async () => {
+      const metadata = this.metadata()
+      if (metadata === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group yet')
+      return commit(metadata)
+    })
   }
 
   rejoin(): void {
-    this.#group.rebalance(() => {}).catch(() => undefined)
+    if (this.#closed || !this.#isMember()) return
+    this.#group.rebalance(() => {}).catch(() => undefined) // a handler that throws is the error of whoever changed the group
   }
 
   async committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>> {
@@ -173,15 +218,16 @@ export class FakeGroupMember implements GroupMember {
   }
 
   async commit(offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void> {
-    const metadata = this.metadata()
-    if (metadata === undefined || (this.#closed && !this.#isFenced))
+    if (this.metadata() === undefined || (this.#closed && !this.#isFenced))
       throw new StreamsError('INVALID_STATE', 'only a joined member commits offsets')
-    await this.#group.world.perform('groupCommit', () => {
-      this.#group.check(metadata)
-      for (const { offset, metadata: text, ...partition } of offsets) {
-        this.#group.offsets.set(partitionKey(partition), { offset, metadata: text })
-      }
-    })
+    await this.inGeneration((metadata) =>
+      this.#group.world.perform('groupCommit', () => {
+        this.#group.check(metadata)
+        for (const { offset, metadata: text, ...partition } of offsets) {
+          this.#group.offsets.set(partitionKey(partition), { offset, metadata: text })
+        }
+      }),
+    )
   }
 
   async close({ leave = this.groupInstanceId === null }: CloseOptions = {}): Promise<void> {
@@ -191,25 +237,48 @@ export class FakeGroupMember implements GroupMember {
     await this.#group.rebalance(() => this.#group.members.delete(this.memberId))
   }
 
-  /** The rebalance asks for the partitions back; a member that is closing has given up its work already. */
-  async revoke(): Promise<void> {
-    if (this.#closed || this.ownedGeneration < 0 || this.owned.length === 0) return
-    await this.#listener?.onRevoked(this.owned)
+  report(): MemberReport | undefined {
+    return this.#options.report?.()
   }
 
-  /** The rebalance has put `owned`. */
-  async acceptAssignment(generationId: number): Promise<void> {
-    this.ownedGeneration = generationId
-    if (this.#closed) return
-    const { memberId, groupInstanceId, owned: partitions } = this
-    const member = { memberId, groupInstanceId, endpoint: null, partitions, standbys: [] }
-    await this.#listener?.onAssigned(partitions, { view: { generationId, members: [member] }, standbys: [] })
+  /** As the leader sees it. */
+  subscriber(report: MemberReport | undefined): Subscriber {
+    const { memberId, groupInstanceId, topics, claimed: owned, ownedGeneration, standbys } = this
+    const warm = report === undefined ? undefined : new Map(report.warm.map(({ number, lag }) => [number, lag]))
+    return { memberId, groupInstanceId, topics, owned, ownedGeneration, warm, standbys }
+  }
+
+  /** A rebalance begins: gives everything back (eager), or lets commits come to their ends; one that is closing has done so already. */
+  async prepareToJoin(): Promise<void> {
+    if (this.#closed || this.ownedGeneration < 0) return
+    if (this.rebalance === 'cooperative') return this.#gate.close()
+    const revoked = this.owned
+    if (revoked.length > 0) await this.#listener?.onRevoked(revoked)
+    this.owned = []
+  }
+
+  /** A generation has begun. */
+  async accept(view: GroupView, { partitions, standbys }: Share): Promise<void> {
+    const revoked = difference(this.owned, partitions)
+    const added = difference(partitions, this.owned)
+    this.ownedGeneration = view.generationId
+    this.claimed = partitions
+    this.standbys = standbys
+    if (this.#closed) {
+      this.owned = partitions
+      return
+    }
+    this.#gate.open()
+    if (revoked.length > 0) await this.#listener?.onRevoked(revoked)
+    this.owned = partitions
+    await this.#listener?.onAssigned(added, { view, standbys })
   }
 
   /** Another one came with this member's instance id. */
-  fence(): void {
+  async fence(): Promise<void> {
     this.#closed = true
     this.#isFenced = true
+    await this.#lose()
     this.#fail(
       new StreamsError(
         'FENCED',
@@ -221,15 +290,29 @@ export class FakeGroupMember implements GroupMember {
   /** Learns that it was expelled: loses its partitions and joins anew. */
   async noticeExpiry(): Promise<void> {
     if (this.#isMember() || this.#listener === undefined) return
-    const lost = this.owned
-    this.owned = []
     this.ownedGeneration = -1
-    if (lost.length > 0) await this.#listener.onLost(lost)
+    await this.#lose()
     await this.#enter()
   }
 
+  async #lose(): Promise<void> {
+    this.#gate.bar()
+    const lost = this.owned
+    this.owned = []
+    this.claimed = []
+    if (lost.length > 0) await this.#listener?.onLost(lost)
+  }
+
   async #enter(): Promise<void> {
-    this.memberId = this.#group.newMemberId(this.#clientId)
+    const { rebalance, strategy } = this
+    for (const other of this.#group.members.values()) {
+      if (other.rebalance !== rebalance || other.strategy !== strategy)
+        throw new StreamsError(
+          'INVALID_CONFIG',
+          `the members of group ${this.#group.groupId} divide it by another protocol than ${rebalance} ${strategy}`,
+        )
+    }
+    this.memberId = this.#group.newMemberId(this.#options.clientId)
     const former = [...this.#group.members.values()].find(
       (one) => one.groupInstanceId !== null && one.groupInstanceId === this.groupInstanceId,
     )
@@ -239,12 +322,20 @@ export class FakeGroupMember implements GroupMember {
     }
     this.#group.members.delete(former.memberId)
     this.#group.members.set(this.memberId, this)
-    this.owned = former.owned
-    former.fence()
-    await this.acceptAssignment(this.#group.generationId)
+    const share = { partitions: former.claimed, standbys: former.standbys }
+    former.fence().catch(() => undefined) // its listener's error is nobody's: it has failed already
+    await this.accept(this.#group.view, share)
   }
 
   #isMember(): boolean {
     return this.#group.members.get(this.memberId) === this
   }
+}
+
+type Share = Pick<GroupViewMember, 'partitions' | 'standbys'>
+
+/** What is in `these` and not in `those`. */
+function difference(these: readonly TopicPartition[], those: readonly TopicPartition[]): readonly TopicPartition[] {
+  const keys = new Set(those.map(partitionKey))
+  return these.filter((partition) => !keys.has(partitionKey(partition)))
 }
