@@ -30,7 +30,7 @@ runMain(async () => {
   const shutdown = installShutdown({ logger })
   const metrics = createMetrics({ service: 'processor' })
   let engine: Engine | undefined
-  const snapshot = () => engine?.snapshot() ?? { state: 'starting' as const, tasks: [], restore: undefined }
+  const snapshot = () => engine?.snapshot() ?? { state: 'starting' as const, tasks: [], restore: undefined, standbys: [] }
 
   const engineCheck: Check = {
     name: 'engine',

@@ -1,4 +1,4 @@
-import type { TopicPartition } from '../core/broker.ts'
+import type { GroupView, TopicPartition } from '../core/broker.ts'
 import type { TaskNumber } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { SinkNode, SourceNode, Subtopology, Topology } from '../topology/topology.ts'
@@ -40,6 +40,30 @@ export function assignedTasks(
   return [...tasks.values()].sort(
     (left, right) => left.subtopology - right.subtopology || left.partition - right.partition,
   )
+}
+
+/** A task's name: `<subtopology>_<partition>`, as Kafka Streams writes it. */
+export function taskId({ subtopology, partition }: TaskNumber): string {
+  return `${subtopology}_${partition}`
+}
+
+/**
+ * Whether this member is to get partition numbers once its copies have caught up: one whose numbers it keeps warm has at least two more. True,
+ * too, when the view does not show the others.
+ */
+export function isMoveDue(view: GroupView, groupInstanceId: string): boolean {
+  const me = view.members.find((member) => member.groupInstanceId === groupInstanceId)
+  if (me === undefined || view.members.length === 1) return true
+  const mine = numbersOf(me.partitions).size
+  return view.members.some((member) => {
+    const numbers = numbersOf(member.partitions)
+    return numbers.size > mine + 1 && me.standbys.some((number) => numbers.has(number))
+  })
+}
+
+/** The partition numbers that these partitions have. */
+export function numbersOf(partitions: readonly TopicPartition[]): ReadonlySet<number> {
+  return new Set(partitions.map(({ partition }) => partition))
 }
 
 /** The source nodes of a subtopology. */

@@ -16,7 +16,8 @@ export interface GroupRequest {
 
 /**
  * A membership of the group, between the member, which calls whenever it likes, and the thread, which looks at the requests when it is between
- * two records. What is assigned is only noted: rebuilding state may take longer than a rebalance may wait.
+ * two records. What is assigned is only noted: rebuilding state may take longer than a rebalance may wait. What is not taken back stays, and is
+ * processed on while the group rebalances.
  */
 export class GroupSession implements GroupListener {
   readonly member: GroupMember
@@ -26,6 +27,8 @@ export class GroupSession implements GroupListener {
   failure: unknown
   /** The whole group as it was divided last; undefined before the first assignment. */
   view: GroupView | undefined
+  /** Partition numbers that this member is to keep warm. */
+  standbys: readonly number[] = []
   #isSettled = false
   #ended = false
 
@@ -70,6 +73,7 @@ export class GroupSession implements GroupListener {
   async onAssigned(partitions: readonly TopicPartition[], group: GroupAssignment): Promise<void> {
     this.#isSettled = true
     this.view = group.view
+    this.standbys = group.standbys
     for (const partition of partitions) this.#assigned.set(partitionKey(partition), partition)
   }
 
@@ -84,6 +88,7 @@ export class GroupSession implements GroupListener {
   async #request(kind: 'revoked' | 'lost', partitions: readonly TopicPartition[]): Promise<void> {
     for (const partition of partitions) this.#assigned.delete(partitionKey(partition))
     if (this.#assigned.size === 0) this.#isSettled = false
+    if (kind === 'lost') this.standbys = []
     if (this.#ended || partitions.length === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#requests.push({ kind, partitions, done: resolve })

@@ -85,3 +85,26 @@ export const queryWindowsMax = 5_000
 
 /** A cursor holds a row's key in base64. */
 export const queryCursorCharactersMax = 64 * 1024
+
+/** Under this many changelog offsets a copy counts as caught up: a task moves to it, since the rest is restored in a moment. Kafka Streams' `acceptable.recovery.lag`. */
+export const caughtUpLagMax = 10_000
+
+/** Between two requests of this member for another division, because copies have caught up: each is a rebalance of the whole group. */
+export const rejoinIntervalMs = 5_000
+
+/** State of partitions that were given to others is deleted after this long: until then they may come back. Kafka Streams' default. */
+export const stateCleanupDelayMsDefault = 600_000
+
+/** Between two looks at what is on disk and how far it lags behind: what the leader of the group is told at the next join. */
+export const keptStateCheckMs = 30_000
+
+/** Fetch sizes of standbys: small answers, so that a step takes a few milliseconds. */
+export const standbyPartitionBytesMax = 256 * 1024
+export const standbyFetchBytesMax = 1024 * 1024
+
+/** While tasks have work, standbys rest for this many times as long as their last step took: they get a fifth of the time at most. */
+export const standbyRestFactor = 4
+
+/** Rows over that one step of a standby deletes; and changelog time between two searches for them. */
+export const standbyExpiredRowsMax = 2_000
+export const standbyExpiryIntervalMs = 60_000

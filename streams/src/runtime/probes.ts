@@ -2,6 +2,7 @@ import type { StreamsErrorCode } from '../core/errors.ts'
 import type { TaskStoreStats } from '../state/store.ts'
 import type { RestoreProgress } from './recovery.ts'
 import type { RunState } from './run-states.ts'
+import type { StandbySnapshot } from './standby-replicas.ts'
 import type { TaskProbes } from './task.ts'
 
 /** What an application tells whoever watches; each is optional and costs nothing when absent. Called synchronously: must not throw. */
@@ -24,8 +25,10 @@ export interface AppProbes extends TaskProbes {
 export interface AppSnapshot {
   readonly state: RunState
   readonly tasks: readonly TaskSnapshot[]
-  /** Of the restore under way. */
+  /** Of the restores under way. */
   readonly restore: RestoreProgress | undefined
+  /** Of the copies that are kept for other members. */
+  readonly standbys: readonly StandbySnapshot[]
 }
 
 /** Where a task is. */

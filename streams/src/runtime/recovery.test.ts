@@ -43,7 +43,7 @@ function restore(
     clock?: Clock
   } = {},
 ) {
-  const job: RestoreJob = { spec: options.spec ?? plain, rows: new MemoryStore(content), changelog }
+  const job: RestoreJob = { taskId: '0_0', spec: options.spec ?? plain, rows: new MemoryStore(content), changelog }
   return restoreStores([job], {
     broker,
     admin,

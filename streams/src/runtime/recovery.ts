@@ -1,18 +1,10 @@
-import {
-  type Admin,
-  type Broker,
-  type FetchedBatches,
-  type Fetcher,
-  partitionKey,
-  type TopicPartition,
-} from '../core/broker.ts'
+import { type Admin, type Broker, type FetchedBatches, type Fetcher, partitionKey } from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { RecordCursor } from '../core/record-cursor.ts'
-import type { ByteStore, Change } from '../state/store.ts'
-import type { StoreSpec } from '../topology/topology.ts'
-import { changeOf } from './changelog-record.ts'
+import type { Change } from '../state/store.ts'
+import { boundsOf, type ChangelogCopy, changelogBounds, collectChanges, startOffset } from './changelog-copy.ts'
 import {
   pollWaitMsMax,
   restoreChangesMax,
@@ -22,10 +14,8 @@ import {
 } from './limits.ts'
 
 /** One store of one task, to be brought up to its changelog. */
-export interface RestoreJob {
-  readonly spec: StoreSpec
-  readonly rows: ByteStore
-  readonly changelog: TopicPartition
+export interface RestoreJob extends ChangelogCopy {
+  readonly taskId: string
 }
 
 /** How far a restore is. */
@@ -37,6 +27,17 @@ export interface RestoreProgress {
   readonly recordsPerSecond: number
   /** At the rate so far; undefined while there is none. */
   readonly secondsLeft: number | undefined
+  /** Each store with what it has taken and lacks. */
+  readonly perStore: readonly StoreRestore[]
+}
+
+/** How far the restore of one store is. */
+export interface StoreRestore {
+  readonly taskId: string
+  readonly store: string
+  readonly partition: number
+  readonly records: number
+  readonly remaining: number
 }
 
 /** What a restore works with. */
@@ -49,6 +50,8 @@ export interface RestoreParts {
   /** Asked between polls: true ends the restore early, with what was read so far kept. */
   readonly interrupted: () => boolean
   readonly onProgress: (progress: RestoreProgress) => void
+  /** Called once for every store when it is complete, with the changelog offset that it then holds. */
+  readonly onRestored?: (job: RestoreJob, offset: number) => Promise<void>
 }
 
 /**
@@ -58,9 +61,6 @@ export interface RestoreParts {
  * Call after the committed offsets of the tasks were read: whatever they count is in the log by then, if not yet marked as committed, and
  * the end is reached only when every transaction before it has ended. Positions are compared, not records, so that markers and compacted
  * gaps do not hang it. Throws `TIMED_OUT` when nothing arrives for longer than a transaction can stay open.
- *
- * A store whose offset lies outside its changelog is wiped and read from the start: the topic was made anew, or records were deleted by hand.
- * But records of a window store's changelog are deleted by age, and then its rows are kept: those that are over expire with stream time.
  */
 export async function restoreStores(
   jobs: readonly RestoreJob[],
@@ -69,6 +69,7 @@ export async function restoreStores(
   if (jobs.length === 0) return new Map()
   const stores = await openJobs(jobs, parts)
   const behind = stores.filter((store) => store.position < store.end)
+  for (const store of stores) if (!behind.includes(store)) await parts.onRestored?.(store.job, store.position)
   if (behind.length > 0) {
     const fetcher = await parts.broker.openFetcher({
       clientId: `${parts.clientId}-restore`,
@@ -87,42 +88,22 @@ interface RestoringStore {
   readonly job: RestoreJob
   position: number
   readonly end: number
+  records: number
   changes: Change[]
 }
 
 async function openJobs(jobs: readonly RestoreJob[], parts: RestoreParts): Promise<readonly RestoringStore[]> {
-  const changelogs = jobs.map(({ changelog }) => changelog)
-  const [starts, ends] = [
-    await parts.admin.listOffsets(changelogs, 'earliest'),
-    await parts.admin.listOffsets(changelogs, 'latest'),
-  ]
+  const bounds = await changelogBounds(
+    jobs.map(({ changelog }) => changelog),
+    parts.admin,
+  )
   const stores: RestoringStore[] = []
   for (const job of jobs) {
-    const start = starts.get(partitionKey(job.changelog)) ?? 0
-    const end = ends.get(partitionKey(job.changelog)) ?? 0
-    const position = await startOf(job, { start, end }, parts.logger)
-    stores.push({ job, position, end, changes: [] })
+    const log = boundsOf(job.changelog, bounds)
+    const position = await startOffset(job, log, parts.logger)
+    stores.push({ job, position, end: log.end, records: 0, changes: [] })
   }
   return stores
-}
-
-/** Where to read on. */
-async function startOf(
-  job: RestoreJob,
-  log: { readonly start: number; readonly end: number },
-  logger: Logger,
-): Promise<number> {
-  const known = await job.rows.changelogOffset()
-  if (known === undefined) return log.start
-  if (known >= log.start && known <= log.end) return known
-  const place = { store: job.spec.name, ...job.changelog, offset: known, first_offset: log.start, last_offset: log.end }
-  if (known < log.start && job.spec.kind === 'window') {
-    logger.info(place, 'the changelog was deleted by age beyond the offset of the store: going on from its start')
-    return log.start
-  }
-  logger.warn(place, 'the changelog does not hold the offset of the store: the store is wiped and read from the start')
-  await job.rows.wipe()
-  return log.start
 }
 
 /** False when it was interrupted. */
@@ -133,12 +114,18 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
   const cursor = new RecordCursor()
   let lastArrivalMs = parts.clock.nowMs()
   while (unfinished.size > 0) {
-    if (parts.interrupted()) return false
+    if (parts.interrupted()) {
+      for (const store of unfinished.values()) if (store.changes.length > 0) await write(store)
+      return false
+    }
     const fetched = await poll(fetcher, parts)
     let moved = false
     for (const batches of fetched) {
       const store = unfinished.get(partitionKey(batches))
-      if (store !== undefined) report.add(collect(store, batches, cursor))
+      if (store === undefined) continue
+      store.records += collect(store, batches, cursor)
+      // Records that are in memory already come without a wait: the tasks that run beside have their turn.
+      await new Promise((resolve) => setImmediate(resolve))
     }
     for (const [key, store] of unfinished) {
       const position = fetcher.position(store.job.changelog) ?? store.position
@@ -151,6 +138,7 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
       if (position < store.end) continue
       unfinished.delete(key)
       fetcher.remove([store.job.changelog])
+      await parts.onRestored?.(store.job, store.position)
     }
     const nowMs = parts.clock.nowMs()
     if (moved) lastArrivalMs = nowMs
@@ -174,15 +162,8 @@ async function poll(fetcher: Fetcher, parts: RestoreParts): Promise<readonly Fet
   }
 }
 
-/** Appends the records' changes to the store's; returns how many. */
 function collect(store: RestoringStore, batches: FetchedBatches, cursor: RecordCursor): number {
-  const before = store.changes.length
-  cursor.reset(batches)
-  while (cursor.next()) {
-    const change = changeOf(cursor, store.job.spec)
-    if (change !== undefined) store.changes.push(change)
-  }
-  return store.changes.length - before
+  return collectChanges(batches, cursor, { spec: store.job.spec, changes: store.changes })
 }
 
 async function write(store: RestoringStore): Promise<void> {
@@ -208,7 +189,6 @@ class RestoreReport {
   readonly #parts: RestoreParts
   readonly #startedMs: number
   #toldMs: number
-  #records = 0
   #remainingAtStart: number
 
   constructor(stores: readonly RestoringStore[], parts: RestoreParts) {
@@ -221,10 +201,6 @@ class RestoreReport {
       { stores: stores.length, remaining: this.#remainingAtStart },
       'restoring stores from their changelogs',
     )
-  }
-
-  add(records: number): void {
-    this.#records += records
   }
 
   tell(nowMs: number): void {
@@ -245,12 +221,20 @@ class RestoreReport {
     const seconds = Math.max(nowMs - this.#startedMs, 1) / 1_000
     const remaining = this.#remaining()
     const passedPerSecond = (this.#remainingAtStart - remaining) / seconds
+    const records = this.#stores.reduce((sum, store) => sum + store.records, 0)
     return {
       stores: this.#stores.length,
-      records: this.#records,
+      records,
       remaining,
-      recordsPerSecond: Math.round(this.#records / seconds),
+      recordsPerSecond: Math.round(records / seconds),
       secondsLeft: passedPerSecond > 0 ? Math.ceil(remaining / passedPerSecond) : undefined,
+      perStore: this.#stores.map(({ job, records, position, end }) => ({
+        taskId: job.taskId,
+        store: job.spec.name,
+        partition: job.changelog.partition,
+        records,
+        remaining: Math.max(end - position, 0),
+      })),
     }
   }
 

@@ -10,8 +10,8 @@ import { StreamsError } from '../core/errors.ts'
  *     closed ◀── closing ◀──────────── failed   closing
  *
  * - starting: topics are checked and created, the state directory is ours;
- * - recovering: the group gives out partitions and stores are rebuilt; nothing is processed;
- * - running: records are processed (or there are none for us);
+ * - recovering: the group gives out partitions, or stores are rebuilt; tasks that are ready are processed meanwhile;
+ * - running: all tasks that are ours are processed (or there are none for us);
  * - closing: the last commit, then everything is closed;
  * - failed: an error that another attempt would not cure; still to be closed.
  */

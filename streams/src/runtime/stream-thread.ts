@@ -1,25 +1,37 @@
-import type { Admin, Broker, Fetcher, TopicPartition } from '../core/broker.ts'
+import type { Admin, Broker, Fetcher, MemberReport, TopicPartition } from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { ByteStoreProvider } from '../state/store.ts'
-import type { PartitionPlan } from '../topology/partition-plan.ts'
+import type { PartitionPlan, TaskNumber } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { StoreSpec, Topology } from '../topology/topology.ts'
-import { assignedTasks, sourcesOf, subscribedTopics } from './assignment.ts'
+import { assignedTasks, isMoveDue, sourcesOf, subscribedTopics, taskId } from './assignment.ts'
 import { type CommitResult, commitTasks } from './commit.ts'
 import { type CommitChannel, type Guarantee, openCommitChannel } from './commit-channel.ts'
 import type { Failpoint } from './failpoint.ts'
 import { FailureStreak } from './failure-streak.ts'
 import { GroupSession } from './group-session.ts'
-import { bufferedBytesMax, outgoingBytesMax, pollWaitMsMax, rebalanceTimeoutMs, recordsPerTurnMax } from './limits.ts'
+import { KeptState } from './kept-state.ts'
+import {
+  bufferedBytesMax,
+  caughtUpLagMax,
+  keptStateCheckMs,
+  outgoingBytesMax,
+  pollWaitMsMax,
+  rebalanceTimeoutMs,
+  recordsPerTurnMax,
+  rejoinIntervalMs,
+} from './limits.ts'
 import type { AppProbes, TaskSnapshot } from './probes.ts'
 import type { QueryWorld } from './queries-locate.ts'
 import type { RestoreProgress } from './recovery.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
+import { StandbyReplicas, type StandbySnapshot } from './standby-replicas.ts'
 import type { FailurePolicy } from './task.ts'
 import { TaskBuilder } from './task-builder.ts'
+import { TaskBuildings } from './task-buildings.ts'
 import { type ActiveTask, TaskSet } from './task-set.ts'
 import { within } from './within.ts'
 
@@ -41,6 +53,9 @@ export interface StreamThreadOptions {
   readonly transactionTimeoutMs: number
   readonly stateBytesMax: number
   readonly closeDeadlineMs: number
+  readonly numStandbys: number
+  readonly stateCleanupDelayMs: number
+  readonly queryEndpoint: string | null
   readonly clock: Clock
   readonly logger: Logger
   readonly probes: AppProbes
@@ -50,23 +65,40 @@ export interface StreamThreadOptions {
   readonly onState: (state: 'recovering' | 'running') => void
 }
 
+/** What a thread is doing. */
+export interface ThreadSnapshot {
+  readonly tasks: readonly TaskSnapshot[]
+  readonly restore: RestoreProgress | undefined
+  readonly standbys: readonly StandbySnapshot[]
+}
+
 /**
- * Runs tasks: one member of the group, one producer, one loop, which is at any time doing one thing: serving the group, building tasks,
- * processing, or preparing a commit, whose way to the broker then goes on beside the processing. A failure that another attempt may cure drops the work since the last commit and begins anew from there.
+ * Runs tasks: one member of the group, one producer, one loop, which is at any time doing one thing: serving the group, processing, or
+ * preparing a commit. Beside it go on: the way of a commit to the broker, the building of tasks whose stores are restored, and the copies that are
+ * kept for others. A rebalance takes only the tasks that move; the others are processed on.
+ *
+ * A failure that another attempt may cure drops the work since the last commit and begins anew from there.
  */
 export class StreamThread {
   readonly #options: StreamThreadOptions
   readonly #clientId: string
-  readonly #builder: TaskBuilder
   readonly #specs: ReadonlyMap<string, StoreSpec>
   readonly #purge: RepartitionPurge
   readonly #tasks = new TaskSet()
   readonly #streak = new FailureStreak()
   readonly #closing = new AbortController()
+  #leavesAtEnd = true
   #session: GroupSession | undefined
   #fetcher: Fetcher | undefined
   #channel: CommitChannel | undefined
-  #restore: RestoreProgress | undefined
+  readonly #buildings: TaskBuildings
+  readonly #standbys: StandbyReplicas
+  readonly #kept: KeptState
+  #keptLookMs = 0
+  /** Asks where the changelogs end; never rejects. */
+  #measuring: Promise<void> | undefined
+  #rejoinWanted = false
+  #rejoinedMs = Number.NEGATIVE_INFINITY
   #lastCommitMs = 0
   /** The commit under way; never rejects. */
   #committing: Promise<void> | undefined
@@ -81,7 +113,12 @@ export class StreamThread {
       options.topology.subtopologies.flatMap(({ stores }) => stores.map((spec) => [spec.name, spec] as const)),
     )
     this.#purge = new RepartitionPurge({ ...options, topics: new Set(options.plan.repartitions.keys()) })
-    this.#builder = new TaskBuilder({ ...options, clientId: this.#clientId })
+    const builder = new TaskBuilder({ ...options, clientId: this.#clientId })
+    this.#buildings = new TaskBuildings(builder, (progress) => {
+      if (progress !== undefined) options.probes.restoring?.(progress)
+    })
+    this.#standbys = new StandbyReplicas({ ...options, clientId: this.#clientId, isBusy: () => this.#hasWork() })
+    this.#kept = new KeptState({ ...options, cleanupDelayMs: options.stateCleanupDelayMs })
   }
 
   /** Resolves when the thread was closed, after a last commit; rejects with the error that another attempt would not cure. */
@@ -91,13 +128,18 @@ export class StreamThread {
   }
 
   /** Ends the loop; resolves when everything is closed. Idempotent. The error that ended it, if any, goes to `run`. */
-  async close(): Promise<void> {
+  async close({ leave }: { readonly leave: boolean }): Promise<void> {
+    this.#leavesAtEnd = leave
     this.#closing.abort()
     await this.#running?.catch(() => undefined)
   }
 
-  snapshot(): { readonly tasks: readonly TaskSnapshot[]; readonly restore: RestoreProgress | undefined } {
-    return { tasks: this.#tasks.snapshot(), restore: this.#restore }
+  snapshot(): ThreadSnapshot {
+    return {
+      tasks: this.#tasks.snapshot(),
+      restore: this.#buildings.progress,
+      standbys: this.#standbys.snapshot(),
+    }
   }
 
   /** What queries see. */
@@ -109,10 +151,14 @@ export class StreamThread {
   /** The rows of a store in a partition, if they are here and restored. */
   rowsOf(store: string, partition: number): ReturnType<QueryWorld['rowsOf']> {
     const rows = this.#tasks.committedRows(store, partition)
-    return rows && { rows, standby: false }
+    if (rows !== undefined) return { rows, standby: false }
+    const copy = this.#standbys.committedRows(store, partition)
+    return copy && { rows: copy, standby: true }
   }
 
   async #run(): Promise<void> {
+    // A thread that fails stays a member: it is started again within the session timeout, or its tasks are given to others after that.
+    let leave = false
     try {
       while (!this.#closing.signal.aborted) {
         try {
@@ -122,8 +168,9 @@ export class StreamThread {
         }
       }
       await this.#commitAtEnd()
+      leave = this.#leavesAtEnd
     } finally {
-      await this.#closeAll()
+      await this.#closeAll(leave)
     }
   }
 
@@ -131,9 +178,10 @@ export class StreamThread {
     const fetcher = await this.#openFetcher()
     const session = await this.#openSession()
     if (session.failure !== undefined) throw session.failure
+    if (this.#standbys.failure !== undefined) throw this.#standbys.failure
     this.#throwCommitFailure()
     await this.#serveGroup(session)
-    if (!(await this.#buildTasks(session, fetcher))) return
+    await this.#followAssignment(session, fetcher)
     if (this.#tasks.size === 0) {
       await this.#pause(pollWaitMsMax)
       return
@@ -150,8 +198,11 @@ export class StreamThread {
 
   async #openSession(): Promise<GroupSession> {
     if (this.#session !== undefined) return this.#session
-    const { broker, applicationId, sessionTimeoutMs, topology, names } = this.#options
+    const { broker, applicationId, sessionTimeoutMs, topology, names, numStandbys } = this.#options
     this.#options.onState('recovering')
+    // Before the leader is told what is here.
+    await this.#lookAtKeptState()
+    await this.#kept.measure()
     const member = await broker.openGroupMember({
       clientId: this.#clientId,
       groupId: applicationId,
@@ -159,6 +210,9 @@ export class StreamThread {
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       assignment: 'same-number',
+      rebalance: 'cooperative',
+      standbys: numStandbys,
+      report: () => this.#report(),
     })
     this.#session = new GroupSession(member)
     this.#session.join(subscribedTopics(topology, names))
@@ -174,7 +228,9 @@ export class StreamThread {
         } else {
           await this.#commit(session)
           await this.#closeTasks(this.#tasks.remove(request.partitions))
+          await this.#buildings.cancel(new Set(this.#tasksOf(request.partitions).map(taskId)))
           this.#fetcher?.remove(request.partitions)
+          await this.#lookAtKeptState()
         }
         this.#options.logger.info({ partitions: request.partitions.length }, `partitions ${request.kind}`)
       } catch (error) {
@@ -186,47 +242,114 @@ export class StreamThread {
     }
   }
 
-  /** True when every assigned task runs. */
-  async #buildTasks(session: GroupSession, fetcher: Fetcher): Promise<boolean> {
-    const { topology, names, onState, logger } = this.#options
+  /** Brings tasks and copies in line with what the group has given us; whatever takes time goes on beside. */
+  async #followAssignment(session: GroupSession, fetcher: Fetcher): Promise<void> {
+    const { onState } = this.#options
+    this.#takeBuilt(fetcher)
     if (!session.isSettled) {
       onState('recovering')
-      await this.#pause(pollWaitMsMax)
-      return false
+      return
     }
-    const missing = assignedTasks(topology, names, session.assigned).filter(
-      ({ subtopology, partition }) => !this.#tasks.has(`${subtopology}_${partition}`),
-    )
-    if (missing.length === 0) {
-      onState('running')
-      return true
-    }
-    onState('recovering')
+    const assigned = this.#tasksOf(session.assigned)
+    const numbers = new Set(assigned.map(({ partition }) => partition))
+    await this.#standbys.keep(new Set(session.standbys.filter((number) => !numbers.has(number))))
+    const missing = assigned.filter((number) => {
+      const id = taskId(number)
+      return !this.#tasks.has(id) && !this.#buildings.has(id)
+    })
+    if (missing.length > 0) await this.#startBuilding(session, { assigned, missing })
+    onState(this.#buildings.isIdle ? 'running' : 'recovering')
+    await this.#tendKeptState()
+    this.#rejoinIfCaughtUp(session)
+  }
+
+  #tasksOf(partitions: readonly TopicPartition[]): readonly TaskNumber[] {
+    return assignedTasks(this.#options.topology, this.#options.names, partitions)
+  }
+
+  async #startBuilding(
+    { member }: GroupSession,
+    tasks: { readonly assigned: readonly TaskNumber[]; readonly missing: readonly TaskNumber[] },
+  ): Promise<void> {
     // Before anything is read: it aborts what an earlier incarnation of this thread left open.
     this.#channel ??= await openCommitChannel({
       ...this.#options,
       clientId: this.#clientId,
       transactionalId: this.#clientId,
     })
-    const built = await this.#builder.build({
-      numbers: missing,
-      member: session.member,
-      interrupted: () => session.hasRequests || session.failure !== undefined || this.#closing.signal.aborted,
-      onProgress: (progress) => {
-        this.#restore = progress
-        this.#options.probes.restoring?.(progress)
-      },
-    })
-    this.#restore = undefined
-    if (built === undefined) return false
+    const { subtopologies } = this.#options.topology
+    const storeCount = tasks.assigned.reduce(
+      (sum, { subtopology }) => sum + (subtopologies.find(({ id }) => id === subtopology)?.stores.length ?? 0),
+      0,
+    )
+    this.#buildings.start({ numbers: tasks.missing, member, storeCount })
+  }
+
+  #takeBuilt(fetcher: Fetcher): void {
+    const built = this.#buildings.take()
+    if (built.length === 0) return
+    if (this.#tasks.size === 0) this.#lastCommitMs = this.#options.clock.nowMs()
     for (const active of built) {
       this.#tasks.add(active)
       for (const { topic, partition, startOffset } of active.inputs)
         fetcher.seek({ topic, partition, offset: startOffset })
     }
-    this.#lastCommitMs = this.#options.clock.nowMs()
-    logger.info({ count: built.length, tasks: built.map(({ task }) => task.id) }, 'tasks are ready')
-    return false
+    this.#options.logger.info({ count: built.length, tasks: built.map(({ task }) => task.id) }, 'tasks are ready')
+  }
+
+  /** What the leader divides the group by. */
+  #report(): MemberReport {
+    const warm: { number: number; lag: number }[] = []
+    for (let number = 0; number < this.#kept.numbers; number++) {
+      const isHere = this.#inUse.has(number)
+      const lag = isHere ? this.#lagInUse(number) : this.#kept.lagOf(number)
+      if (lag === undefined) continue
+      if (isHere || this.#kept.isOnDisk(number) || lag <= caughtUpLagMax) warm.push({ number, lag })
+    }
+    return { endpoint: this.#options.queryEndpoint, warm }
+  }
+
+  #lagInUse(number: number): number | undefined {
+    if (this.#standbys.numbers.has(number)) return this.#standbys.lagOf(number) ?? this.#kept.lagOf(number)
+    return this.#buildings.lagOf(number) ?? 0
+  }
+
+  /** Partition numbers whose stores are open, or are about to be. */
+  get #inUse(): ReadonlySet<number> {
+    const numbers = new Set(this.#standbys.numbers)
+    for (const { partition } of this.#session?.assigned ?? []) numbers.add(partition)
+    for (const { task } of this.#tasks) numbers.add(task.partition)
+    return numbers
+  }
+
+  async #tendKeptState(): Promise<void> {
+    const { clock, logger, stateCleanupDelayMs } = this.#options
+    if (clock.nowMs() - this.#keptLookMs < Math.min(keptStateCheckMs, stateCleanupDelayMs)) return
+    await this.#lookAtKeptState()
+    this.#measuring ??= this.#kept
+      .measure()
+      .catch((error: unknown) => logger.debug({ err: error }, 'the ends of the changelogs could not be asked for'))
+      .finally(() => {
+        this.#measuring = undefined
+      })
+  }
+
+  async #lookAtKeptState(): Promise<void> {
+    this.#keptLookMs = this.#options.clock.nowMs()
+    await this.#kept.look(this.#inUse)
+  }
+
+  #rejoinIfCaughtUp(session: GroupSession): void {
+    const { clock, logger } = this.#options
+    if (this.#standbys.takeCaughtUp() && session.view !== undefined && isMoveDue(session.view, this.#clientId)) {
+      this.#rejoinWanted = true
+    }
+    const nowMs = clock.nowMs()
+    if (!this.#rejoinWanted || nowMs - this.#rejoinedMs < rejoinIntervalMs) return
+    this.#rejoinWanted = false
+    this.#rejoinedMs = nowMs
+    logger.info({}, 'copies have caught up: asking the group for another division')
+    session.member.rejoin()
   }
 
   async #fetch(fetcher: Fetcher): Promise<void> {
@@ -369,8 +492,11 @@ export class StreamThread {
     probes.restarted?.(code)
     onState('recovering')
     await this.#dropWork()
-    if (hasCode(error, 'STORE_CORRUPT')) await stores.discard()
-    if (this.#session?.failure !== undefined) await this.#closeSession()
+    if (hasCode(error, 'STORE_CORRUPT')) {
+      await this.#standbys.close()
+      await stores.discard()
+    }
+    if (this.#session?.failure !== undefined) await this.#closeSession({ leave: false })
     await this.#pause(waitMs)
   }
 
@@ -381,6 +507,7 @@ export class StreamThread {
     this.#fetcher?.assign([])
     await channel?.close()
     await this.#committing
+    await this.#buildings.cancel()
     this.#commitFailure = undefined
     await this.#closeTasks(this.#tasks.clear())
   }
@@ -399,26 +526,32 @@ export class StreamThread {
     }
   }
 
-  async #closeAll(): Promise<void> {
+  async #closeAll(leave: boolean): Promise<void> {
     await this.#dropWork()
-    await this.#closeSession()
+    await this.#standbys.close()
+    await this.#measuring
+    await this.#closeSession({ leave })
     await this.#fetcher?.close()
   }
 
-  async #closeSession(): Promise<void> {
+  async #closeSession(how: { readonly leave: boolean }): Promise<void> {
     const session = this.#session
     this.#session = undefined
     session?.end()
-    await session?.member.close()
+    await session?.member.close(how)
   }
 
-  /** Waits, unless the thread is to close, or the group wants something. */
+  /** Waits, unless the thread is to close, the group wants something, or a task is ready. */
   async #pause(waitMs: number): Promise<void> {
     const untilMs = this.#options.clock.nowMs() + waitMs
-    while (!this.#closing.signal.aborted && this.#session?.hasRequests !== true) {
+    let hasChanged = false
+    const changed = this.#buildings.changed.then(() => {
+      hasChanged = true
+    })
+    while (!this.#closing.signal.aborted && this.#session?.hasRequests !== true && !hasChanged) {
       const leftMs = untilMs - this.#options.clock.nowMs()
       if (leftMs <= 0) return
-      await sleep(Math.min(leftMs, pollWaitMsMax))
+      await Promise.race([sleep(Math.min(leftMs, pollWaitMsMax)), changed])
     }
   }
 }

@@ -235,7 +235,7 @@ describe('an application', () => {
   it('tells where it is', async () => {
     send(14)
     const counting = app()
-    expect(counting.snapshot()).toEqual({ state: 'created', tasks: [], restore: undefined })
+    expect(counting.snapshot()).toEqual({ state: 'created', tasks: [], restore: undefined, standbys: [] })
     await counting.start()
     await until(allCounted)
     const [task] = counting.snapshot().tasks

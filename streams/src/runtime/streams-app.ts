@@ -16,6 +16,7 @@ import {
   idleMsDefault,
   sessionTimeoutMsDefault,
   stateBytesMaxDefault,
+  stateCleanupDelayMsDefault,
   topicsPollMs,
   topicsWaitMsDefault,
   transactionTimeoutMsDefault,
@@ -50,6 +51,10 @@ export interface StreamsAppOptions {
   readonly transactionTimeoutMs?: number
   /** How long `start` waits for source and sink topics. Default 60,000. */
   readonly topicsWaitMs?: number
+  /** How many other members keep a copy of each partition's state up to date, so that they take over without a restore. Default 0. */
+  readonly numStandbys?: number
+  /** After how long state is deleted of partitions that others process now. Default 600,000. */
+  readonly stateCleanupDelayMs?: number
   /** Memory for rows, cached and changed ones together. Default 256 MiB. */
   readonly stateBytesMax?: number
   /** How long `close` may take, the last commit half of it. Default 8,000. */
@@ -66,6 +71,15 @@ export interface StreamsAppOptions {
   readonly clock?: Clock
   /** For tests. */
   readonly failpoint?: Failpoint
+}
+
+/** How an application goes. */
+export interface AppCloseOptions {
+  /**
+   * True, the default: leaves the group, so that others take the tasks over at once. False, for a restart: stays a member, gets the same tasks
+   * back when it returns with its state within the session timeout, and until then nobody processes them.
+   */
+  readonly leave?: boolean
 }
 
 /**
@@ -125,8 +139,8 @@ export class StreamsApp {
 
   /** Where the application is. */
   snapshot(): AppSnapshot {
-    const { tasks, restore } = this.#thread?.snapshot() ?? { tasks: [], restore: undefined }
-    return { state: this.state, tasks, restore }
+    const { tasks, restore, standbys } = this.#thread?.snapshot() ?? { tasks: [], restore: undefined, standbys: [] }
+    return { state: this.state, tasks, restore, standbys }
   }
 
   /**
@@ -147,9 +161,12 @@ export class StreamsApp {
     return this.#queries.snapshot(this.#options.stores)
   }
 
-  /** Commits, gives the tasks back and closes. Idempotent; resolves when done, whatever the state, or after `closeDeadlineMs`: then the rest is left to the end of the process. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
+  /**
+   * Commits, gives the tasks back and closes. Idempotent, the first call decides how; resolves when done, whatever the state, or after
+   * `closeDeadlineMs`: then the rest is left to the end of the process.
+   */
+  close(options: AppCloseOptions = {}): Promise<void> {
+    this.#closed ??= this.#close(options.leave ?? true)
     return this.#closed
   }
 
@@ -239,6 +256,9 @@ export class StreamsApp {
       transactionTimeoutMs: options.transactionTimeoutMs ?? transactionTimeoutMsDefault,
       stateBytesMax: options.stateBytesMax ?? stateBytesMaxDefault,
       closeDeadlineMs: this.#closeDeadlineMs,
+      numStandbys: options.numStandbys ?? 0,
+      stateCleanupDelayMs: options.stateCleanupDelayMs ?? stateCleanupDelayMsDefault,
+      queryEndpoint: options.queryEndpoint ?? null,
       clock: this.#clock,
       logger: this.#logger,
       probes: options.probes ?? {},
@@ -260,7 +280,7 @@ export class StreamsApp {
     this.#fail(error)
   }
 
-  async #close(): Promise<void> {
+  async #close(leave: boolean): Promise<void> {
     if (this.state === 'created') {
       this.#states.moveTo('closed')
       return
@@ -269,15 +289,15 @@ export class StreamsApp {
     await within(this.#closeDeadlineMs, Promise.resolve(this.#started), 'starting').catch(() => undefined)
     this.#states.moveTo('closing')
     try {
-      await within(this.#closeDeadlineMs, this.#closeParts(), 'closing')
+      await within(this.#closeDeadlineMs, this.#closeParts(leave), 'closing')
     } catch (error) {
       this.#logger.warn({ err: error }, 'not closed in time: what was not committed will be processed again')
     }
     if (this.state !== 'closed') this.#states.moveTo('closed')
   }
 
-  async #closeParts(): Promise<void> {
-    await this.#thread?.close()
+  async #closeParts(leave: boolean): Promise<void> {
+    await this.#thread?.close({ leave })
     await this.#admin?.close()
   }
 }
@@ -296,6 +316,11 @@ function check(options: StreamsAppOptions): void {
   if (transactionTimeoutMs <= commitIntervalMs) {
     faults.push(`transactionTimeoutMs (${transactionTimeoutMs}) must be above commitIntervalMs (${commitIntervalMs})`)
   }
+  const { numStandbys = 0, stateCleanupDelayMs = stateCleanupDelayMsDefault } = options
+  if (!Number.isSafeInteger(numStandbys) || numStandbys < 0) {
+    faults.push(`numStandbys is ${numStandbys} and must be a whole number from 0 on`)
+  }
+  if (!(stateCleanupDelayMs >= 0)) faults.push(`stateCleanupDelayMs is ${stateCleanupDelayMs} and must be at least 0`)
   if (faults.length > 0) throw new StreamsError('INVALID_CONFIG', faults.join('; '))
 }
 

@@ -13,7 +13,7 @@ import type { ByteStore, ByteStoreProvider, TaskStore } from '../state/store.ts'
 import type { PartitionPlan, TaskNumber } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { SourceNode, StoreSpec, Subtopology, Topology } from '../topology/topology.ts'
-import { sourcesOf } from './assignment.ts'
+import { sourcesOf, taskId } from './assignment.ts'
 import type { Failpoint } from './failpoint.ts'
 import { openTaskStore } from './open-task-store.ts'
 import { type RestoreJob, type RestoreProgress, restoreStores } from './recovery.ts'
@@ -43,8 +43,12 @@ export interface TaskBuilderOptions {
 export interface BuildRequest {
   readonly numbers: readonly TaskNumber[]
   readonly member: GroupMember
+  /** Stores of all tasks of the thread, those to be built included, which share its memory. */
+  readonly storeCount: number
   readonly interrupted: () => boolean
   readonly onProgress: (progress: RestoreProgress) => void
+  /** A task is ready, while others may still be restored. Who takes it closes it. */
+  readonly onBuilt: (active: ActiveTask) => void
 }
 
 /** Builds tasks: their stores restored, their stream time as committed, their inputs with the offset to go on from. */
@@ -55,32 +59,35 @@ export class TaskBuilder {
     this.#options = options
   }
 
-  /** Undefined when it was interrupted; nothing is open then. Throws what broker and stores throw, with nothing open either. */
-  async build(request: BuildRequest): Promise<readonly ActiveTask[] | undefined> {
+  /**
+   * Hands over each task as soon as its own stores are restored. Resolves when all were, or when it was interrupted. Throws what broker and
+   * stores throw. Of tasks that were not handed over nothing is open then.
+   */
+  async build(request: BuildRequest): Promise<void> {
     const drafts = request.numbers.map((number) => this.#draft(number))
     const committed = await request.member.committed(drafts.flatMap(({ inputs }) => inputs))
+    const waiting = new Map(drafts.map((draft) => [draft.id, draft]))
+    const finish = async (draft: Draft) => {
+      if (draft.missing > 0) return
+      await this.#options.failpoint('recovery:restored')
+      const active = await this.#task(draft, { committed, storeCount: request.storeCount })
+      waiting.delete(draft.id)
+      request.onBuilt(active)
+    }
     try {
       for (const draft of drafts) await this.#openStores(draft)
-      const jobs = drafts.flatMap((draft) => this.#restoreJobs(draft))
-      const ends = await restoreStores(jobs, { ...this.#options, ...request })
-      if (ends === undefined) {
-        await closeAll(drafts)
-        return undefined
+      for (const draft of drafts) await finish(draft)
+      const jobs = [...waiting.values()].flatMap((draft) => this.#restoreJobs(draft))
+      const onRestored = async (job: RestoreJob, offset: number) => {
+        const draft = waiting.get(job.taskId)
+        if (draft === undefined) return
+        draft.missing--
+        draft.changelogOffsets.set(job.spec.name, offset)
+        await finish(draft)
       }
-      await this.#options.failpoint('recovery:restored')
-      const built: ActiveTask[] = []
-      const positions = await this.#positions(drafts, committed)
-      const storeCount = drafts.reduce((sum, { stores }) => sum + stores.length, 0)
-      for (const draft of drafts) {
-        const task = await this.#task(draft, { ends, bytesMax: this.#options.stateBytesMax / Math.max(storeCount, 1) })
-        await task.init(committedByTopic(draft, committed))
-        const inputs = draft.inputs.map((input) => activeInput(input, positions))
-        built.push({ task, inputs, lastArrivalMs: this.#options.clock.nowMs(), starved: false, idle: false })
-      }
-      return built
-    } catch (error) {
-      await closeAll(drafts)
-      throw error
+      await restoreStores(jobs, { ...this.#options, ...request, onRestored })
+    } finally {
+      for (const { closers } of waiting.values()) for (const close of closers.reverse()) await close()
     }
   }
 
@@ -93,7 +100,9 @@ export class TaskBuilder {
     const inputs = sourcesOf(subtopology)
       .map((source) => ({ topic: names.topic(source), partition: number.partition, source }))
       .filter(({ topic, partition }) => partition < plan.partitionsOf(topic))
-    return { number, subtopology, inputs, stores: [], closers: [] }
+    const missing = subtopology.stores.filter(({ changelog }) => changelog).length
+    const id = taskId(number)
+    return { id, number, subtopology, inputs, stores: [], missing, changelogOffsets: new Map(), closers: [] }
   }
 
   async #openStores(draft: Draft): Promise<void> {
@@ -105,26 +114,27 @@ export class TaskBuilder {
   }
 
   #restoreJobs(draft: Draft): readonly RestoreJob[] {
+    const { names } = this.#options
     return draft.stores
       .filter(({ spec }) => spec.changelog)
-      .map(({ spec, rows }) => ({ spec, rows, changelog: this.#changelogOf(draft, spec) }))
-  }
-
-  #changelogOf(draft: Draft, spec: StoreSpec): TopicPartition {
-    return { topic: this.#options.names.changelog(spec.name), partition: draft.number.partition }
+      .map(({ spec, rows }) => ({
+        taskId: draft.id,
+        spec,
+        rows,
+        changelog: { topic: names.changelog(spec.name), partition: draft.number.partition },
+      }))
   }
 
   async #task(
     draft: Draft,
-    state: { readonly ends: ReadonlyMap<string, number>; readonly bytesMax: number },
-  ): Promise<StreamTask> {
-    const { names, plan, clock, probes, onFailure, deadLetterTopicOf } = this.#options
+    from: { readonly committed: ReadonlyMap<string, CommittedOffset>; readonly storeCount: number },
+  ): Promise<ActiveTask> {
+    const { names, plan, clock, probes, stateBytesMax, onFailure, deadLetterTopicOf } = this.#options
+    const bytesMax = stateBytesMax / Math.max(from.storeCount, 1)
     const stores = new Map<string, TaskStore>()
     for (const { spec, rows } of draft.stores) {
-      const restored = spec.changelog
-        ? state.ends.get(partitionKey(this.#changelogOf(draft, spec)))
-        : await rows.changelogOffset()
-      stores.set(spec.name, openTaskStore(spec, rows, { changelogOffset: restored ?? 0, bytesMax: state.bytesMax }))
+      const changelogOffset = draft.changelogOffsets.get(spec.name) ?? (await rows.changelogOffset()) ?? 0
+      stores.set(spec.name, openTaskStore(spec, rows, { changelogOffset, bytesMax }))
     }
     const task = new StreamTask({
       subtopology: draft.subtopology,
@@ -139,15 +149,17 @@ export class TaskBuilder {
       ...(deadLetterTopicOf === undefined ? {} : { deadLetterTopicOf }),
     })
     draft.closers.push(() => task.close())
-    return task
+    await task.init(committedByTopic(draft, from.committed))
+    const positions = await this.#positions(draft, from.committed)
+    const inputs = draft.inputs.map((input) => activeInput(input, positions))
+    return { task, inputs, lastArrivalMs: clock.nowMs(), starved: false, idle: false }
   }
 
   /** Where each input is read on, and where it ends now. Inputs without a committed offset begin where their source says. */
   async #positions(
-    drafts: readonly Draft[],
+    { inputs }: Draft,
     committed: ReadonlyMap<string, CommittedOffset>,
   ): Promise<ReadonlyMap<string, { readonly start: number; readonly end: number }>> {
-    const inputs = drafts.flatMap((draft) => draft.inputs)
     const unknown = inputs.filter((input) => !committed.has(partitionKey(input)))
     const { admin } = this.#options
     const earliest = unknown.filter(({ source }) => source.internal || source.offsetReset === 'earliest')
@@ -165,15 +177,16 @@ export class TaskBuilder {
 
 /** A task on its way. */
 interface Draft {
+  readonly id: string
   readonly number: TaskNumber
   readonly subtopology: Subtopology
   readonly inputs: readonly (TopicPartition & { readonly source: SourceNode })[]
   readonly stores: { readonly spec: StoreSpec; readonly rows: ByteStore }[]
+  /** Stores that are still to be restored. */
+  missing: number
+  /** Of the stores that are restored. */
+  readonly changelogOffsets: Map<string, number>
   readonly closers: (() => Promise<void>)[]
-}
-
-async function closeAll(drafts: readonly Draft[]): Promise<void> {
-  for (const { closers } of drafts) for (const close of closers.reverse()) await close()
 }
 
 function committedByTopic(
