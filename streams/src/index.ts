@@ -41,7 +41,19 @@ export type { Topology } from './topology/topology.ts'
 export { type DropReason, dropReasons } from './processor/processor.ts'
 export type { Guarantee } from './runtime/commit-channel.ts'
 export { type FailureAction, type FailurePolicy, type FailureStage, failureStages } from './runtime/failures.ts'
-export type { AppProbes, AppSnapshot, InputSnapshot, TaskSnapshot } from './runtime/probes.ts'
+export type {
+  AppProbes,
+  AppSnapshot,
+  InputSnapshot,
+  NodeSnapshot,
+  StoreInMemory,
+  TaskSnapshot,
+} from './runtime/probes.ts'
+export type { ReadOnlyStore, StoreSnapshot } from './runtime/queries.ts'
+export type { KeyRange, KeyValueRow, ReadOnlyKeyValueStore } from './runtime/queries-key-value.ts'
+export type { StoreOwner } from './runtime/queries-locate.ts'
+export type { Page, PageOptions } from './runtime/queries-page.ts'
+export type { ReadOnlyWindowStore, WindowRange, WindowRow } from './runtime/queries-window.ts'
 export type { RestoreProgress } from './runtime/recovery.ts'
 export { type RunState, runStates } from './runtime/run-states.ts'
 export { StreamsApp, type StreamsAppOptions, storeNames } from './runtime/streams-app.ts'

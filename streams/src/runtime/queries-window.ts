@@ -47,7 +47,7 @@ export class ReadOnlyWindowStore<K, V> {
    * A key's windows, oldest first. A page looks at 5,000 windows at most, whether they have a row or not. Throws `STORE_ELSEWHERE`,
    * `STORE_NOT_READY`, `CLOSED`, `INVALID_QUERY`.
    */
-  async fetch(key: K, range: WindowRange): Promise<Page<WindowRow<K, V>>> {
+  async fetch(key: K, range: WindowRange = {}): Promise<Page<WindowRow<K, V>>> {
     checkRange(range)
     const limit = pageLimit(range)
     const keyBytes = this.#decoder.keyBytes(key)
@@ -58,8 +58,10 @@ export class ReadOnlyWindowStore<K, V> {
     )
     const after = cursor?.key === undefined ? -1 : startOf(cursor.key)
     const within = await this.#visibleWithin(rows, range)
-    if (within === undefined) return { rows: [], next: undefined }
-    const starts = this.#startsWithin(Math.max(within.fromMs, after + 1), within.toMs)
+    const [oldest] = within === undefined ? [] : await rows.range(windowRowBound(within.fromMs), behindAll, 1)
+    if (within === undefined || oldest === undefined) return { rows: [], next: undefined }
+    const fromMs = Math.max(windowStartOfRow(oldest.key), after + 1)
+    const starts = this.#startsWithin(fromMs, within.toMs)
     const values = await rows.multiGet(starts.map((startMs) => windowRowKey(keyBytes, startMs)))
     const found: WindowRow<K, V>[] = []
     let looked = 0
@@ -125,6 +127,9 @@ export class ReadOnlyWindowStore<K, V> {
     return starts
   }
 }
+
+/** Behind the rows of every window. */
+const behindAll = windowRowBound(Number.MAX_SAFE_INTEGER)
 
 /** The latest start of a window that is over, by the store's rule; −1 when none is. */
 function hiddenThroughMs({ expiry = 'start', retentionMs }: StoreSpec, newestMs: number): number {

@@ -221,6 +221,14 @@ describe('a window store', () => {
     expect(pages.map((page) => page.map(({ startMs }) => startMs))).toEqual([[0], [], [100_000]])
   })
 
+  it('begins with the oldest window that it has', async () => {
+    await putWindow('by-arrival', 'a', 1_000_000_000)
+    await putWindow('by-arrival', 'a', 1_000_000_010)
+    const { rows: found, next } = await windowsOf('by-arrival').fetch('a')
+    expect(found.map(({ startMs }) => startMs)).toEqual([1_000_000_000, 1_000_000_010])
+    expect(next).toBeUndefined()
+  })
+
   it('gives the windows of every key by their start', async () => {
     for (const key of ['a', 'b', 'c', 'd']) for (const startMs of [0, 10, 20]) await putWindow('tumbling', key, startMs)
     const pages = await every((after) => windowsOf('tumbling').fetchAll({ fromMs: 10, toMs: 20, limit: 3, ...after }))
