@@ -1,6 +1,5 @@
 import type { ByteStore, TaskStore } from '../state/store.ts'
 import { CachedTaskStore } from '../state/task-store.ts'
-import { windowChangelogKey } from '../state/window-key.ts'
 import type { StoreSpec } from '../topology/topology.ts'
 
 /** The typed store of a task over its rows, which are complete up to `changelogOffset`. `bytesMax`: memory for it, half cached and half changed rows. */
@@ -15,7 +14,7 @@ export function openTaskStore(
     rows,
     changelogOffset: options.changelogOffset,
     timestamped: spec.timestamped,
-    ...(spec.kind === 'window' ? { changelogKey: windowChangelogKey } : {}),
+    windowed: spec.kind === 'window',
     ...(half === undefined ? {} : { cachedBytesMax: half, dirtyBytesMax: half }),
   })
 }

@@ -4,6 +4,7 @@ import { MemoryContent, MemoryStore } from './memory-store.ts'
 import type { ByteStore, Change, Row } from './store.ts'
 import { CachedTaskStore, type CachedTaskStoreOptions } from './task-store.ts'
 import { timestampedValue } from './timestamped-value.ts'
+import { keyOfWindowRow, windowChangelogKey, windowRowKey } from './window-key.ts'
 
 const key = (text: string) => Buffer.from(text)
 
@@ -137,10 +138,11 @@ describe('a task store', () => {
     await expect(store.commit(8)).rejects.toThrow('[INVALID_STATE]')
   })
 
-  it('writes changelog keys through the mapper', () => {
-    const store = taskStore(new LoadedStore(), { changelogKey: (rowKey) => Buffer.concat([key('log:'), rowKey]) })
-    store.put(key('a'), null, 10)
-    expect(store.drain()).toEqual([{ key: key('log:a'), value: null, timestamp: 10 }])
+  it('writes keys of windows as changelogs have them', () => {
+    const store = taskStore(new LoadedStore(), { windowed: true })
+    const rowKey = windowRowKey(key('a'), 1_000)
+    store.put(rowKey, null, 10)
+    expect(store.drain()).toEqual([{ key: windowChangelogKey(rowKey), value: null, timestamp: 10 }])
   })
 
   it('leaves the time of timestamped values out of the changelog', async () => {
@@ -149,7 +151,7 @@ describe('a task store', () => {
     const value = timestampedValue(key('1'), 10)
     store.put(key('a'), value, 10)
     store.put(key('b'), null, 11)
-    expect(store.get(key('a'))).toBe(value)
+    expect(store.get(key('a'))).toEqual(value)
     expect(store.drain()).toEqual([
       { key: key('a'), value: key('1'), timestamp: 10 },
       { key: key('b'), value: null, timestamp: 11 },
@@ -283,6 +285,62 @@ describe('a task store', () => {
     expect([store.has(key('a')), store.has(key('b')), store.memoryBytes]).toEqual([false, false, 0])
   })
 
+  describe('of windows', () => {
+    const row = (name: string, startMs: number) => windowRowKey(key(name), startMs)
+
+    async function load(store: CachedTaskStore, ...keys: Buffer[]): Promise<(string | null)[]> {
+      for (const each of keys) if (!store.has(each)) store.want(each)
+      await store.load()
+      return keys.map((each) => store.get(each)?.toString() ?? null)
+    }
+
+    it('reads no row of a window that is newer than all that was stored', async () => {
+      const rows = new LoadedStore()
+      await rows.write([{ key: row('a', 20), value: key('1') }], 1)
+      const store = taskStore(rows, { windowed: true, changelogOffset: 1 })
+      expect(store.has(row('a', 30))).toBe(false)
+      expect(await load(store, row('a', 30), row('a', 20), row('b', 10))).toEqual([null, '1', null])
+      expect(rows.loads).toEqual([2])
+      expect(store.has(row('c', 30))).toBe(true)
+      expect(store.get(row('c', 30))).toBeNull()
+      expect([store.has(row('c', 20)), store.has(row('c', 10))]).toEqual([false, false])
+    })
+
+    it('reads again what has left the memory, oldest windows first', async () => {
+      const rows = new LoadedStore()
+      const store = taskStore(rows, { windowed: true, cachedBytesMax: 20_000 })
+      await load(store, row('a', 10))
+      for (const startMs of [10, 20, 30]) {
+        store.put(row('a', startMs), Buffer.alloc(7_000, startMs), 1)
+        store.drain()
+        await store.commit(startMs)
+      }
+      store.drain()
+      expect(store.memoryBytes).toBeLessThanOrEqual(20_000)
+      expect([10, 20, 30].map((startMs) => store.has(row('a', startMs)))).toEqual([false, true, true])
+      expect([10, 20].map((startMs) => store.has(row('b', startMs)))).toEqual([false, true])
+      expect(await load(store, row('a', 10), row('a', 20))).toEqual([
+        Buffer.alloc(7_000, 10).toString(),
+        Buffer.alloc(7_000, 20).toString(),
+      ])
+    })
+
+    it('are bounded within one window, too', async () => {
+      const rows = new LoadedStore()
+      const store = taskStore(rows, { windowed: true, cachedBytesMax: 100_000 })
+      await load(store, row('first', 10))
+      for (let round = 0; round < 40; round++) {
+        for (let i = 0; i < 100; i++) store.put(row(`${round}-${i}`, 10), key(`${round}`), 1)
+        store.drain()
+        expect(store.memoryBytes).toBeLessThanOrEqual(120_000)
+        await store.commit(round)
+      }
+      const names = Array.from({ length: 40 }, (_, round) => row(`${round}-7`, 10))
+      expect(await load(store, ...names)).toEqual(names.map((_, round) => `${round}`))
+      expect(await load(store, row('new', 10))).toEqual([null])
+    })
+  })
+
   it('behaves as a plain map does, whatever the order of calls', async () => {
     const letter = fc.constantFrom('a', 'b', 'c', 'd', 'e')
     const step = fc.oneof(
@@ -303,10 +361,15 @@ describe('a task store', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { maxLength: 40 }),
-        fc.constantFrom(0, 700, 1_000_000),
-        async (steps, cachedBytesMax) => {
+        fc.constantFrom(0, 700, 4_000, 1_000_000),
+        fc.boolean(),
+        async (steps, cachedBytesMax, windowed) => {
+          // Two windows of rows: a and b, c to e.
+          const key = (name: string) =>
+            windowed ? windowRowKey(Buffer.from(name), name < 'c' ? 5 : 6) : Buffer.from(name)
+          const nameOf = (row: Buffer) => (windowed ? keyOfWindowRow(row) : row).toString()
           const rows = new LoadedStore()
-          const store = taskStore(rows, { cachedBytesMax })
+          const store = taskStore(rows, { cachedBytesMax, windowed })
           let committed = new Map<string, string>()
           let current = new Map<string, string>()
           let offset = 0
@@ -326,7 +389,10 @@ describe('a task store', () => {
               store.rollback()
               current = new Map(committed)
             } else store.drain()
-            expect(await rowsOf(store)).toEqual(
+            const found: string[] = []
+            for await (const row of store.range(Buffer.alloc(0), Buffer.from([255])))
+              found.push(`${nameOf(row.key)}=${row.value}`)
+            expect(found).toEqual(
               [...current]
                 .sort(([left], [right]) => (left < right ? -1 : 1))
                 .map(([name, value]) => `${name}=${value}`),
@@ -337,8 +403,8 @@ describe('a task store', () => {
               expect(store.get(key(name))?.toString() ?? null).toBe(current.get(name) ?? null)
             }
           }
-          const left: Row[] = [...(await rows.range(key(''), Buffer.from([255]), 100))]
-          expect(left.map((row) => row.key.toString()).sort()).toEqual([...committed.keys()].sort())
+          const left: Row[] = [...(await rows.range(Buffer.alloc(0), Buffer.from([255]), 100))]
+          expect(left.map((row) => nameOf(row.key)).sort()).toEqual([...committed.keys()].sort())
         },
       ),
     )

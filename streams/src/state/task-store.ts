@@ -1,6 +1,9 @@
 import { StreamsError } from '../core/errors.ts'
+import { type MovedRows, RowList } from './row-list.ts'
+import { RowTable, rowMarks } from './row-table.ts'
 import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore, TaskStoreStats } from './store.ts'
 import { valueOfRow } from './timestamped-value.ts'
+import { windowChangelogKey, windowStartOfRow } from './window-key.ts'
 
 /** How a task's store behaves. */
 export interface CachedTaskStoreOptions {
@@ -11,8 +14,8 @@ export interface CachedTaskStoreOptions {
   readonly changelogOffset: number
   /** Values begin with their time, which the changelog records leave out. */
   readonly timestamped: boolean
-  /** A row's key as the changelog carries it; the key itself when absent (key-value stores). */
-  readonly changelogKey?: (rowKey: Buffer) => Buffer
+  /** Rows belong to windows: their keys are those of `window-key.ts`, here and, in their other form, in the changelog. Default false. */
+  readonly windowed?: boolean
   /** Committed rows that are kept in memory between commits, in bytes. Default 32 MiB. */
   readonly cachedBytesMax?: number
   /** Changed and loaded rows since the last commit, in bytes: above it the store is `full`, and the thread commits early. Default 64 MiB. */
@@ -22,49 +25,49 @@ export interface CachedTaskStoreOptions {
 const cachedBytesMaxDefault = 32 * 1024 * 1024
 const dirtyBytesMaxDefault = 64 * 1024 * 1024
 
-/** What a row in memory costs besides its bytes: map entry, key string, two buffers. Measured with 1 M rows on Node 24: 290 bytes. */
-const rowOverheadBytes = 290
+/**
+ * What a row costs, besides its bytes, between its change and the end of the commit: the decoded row, the records of changelog and results,
+ * the database's copy.
+ */
+const dirtyOverheadBytes = 800
+
+/** Of the bound that rows in memory may take, what is left of one table when it is looked through: there must be room to grow again. */
+const keptShare = 0.6
 
 /** Rows per page when a range goes to the committed rows. */
 const rangePageRows = 512
 
-/** A row in memory. */
-interface CachedRow {
-  readonly key: Buffer
-  value: Buffer | null
-  /** Of the change, for the changelog record. */
-  timestamp: number
-  /** `changed` rows are drained into the changelog, `expired` ones are only deleted; `clean` ones are as committed, or drained already. */
-  state: 'clean' | 'changed' | 'expired'
-  /** Drained, and not committed yet: must not leave the memory. */
-  draining: boolean
-  /** Asked for since the eviction hand last passed. */
-  used: boolean
-}
+const { changed, expired, draining, used, wanted } = rowMarks
 
 /**
  * A store as processors use it: committed rows on a byte store, a bounded cache of them, and the changes since the last commit. Nothing
  * reaches the byte store before `commit`, so a crash or an aborted transaction leaves no trace there.
  *
  * Rows that were loaded since the last `drain` stay until the next one, whatever the cache's bound: a processor that asked for a row finds
- * it. They count towards `full` instead. Eviction (second chance) happens in `drain`. Between `drain` and `commit` rows may be read and
- * changed: the commit writes what was drained.
+ * it. They count towards `full` instead. Rows leave the memory in `drain`, the oldest windows first; within a table, those in use stay as
+ * long as there is room. Between `drain` and `commit` rows may be read and changed: the commit writes what was drained.
+ *
+ * Rows of windows that start after `#knownAfterMs` are all in memory, as far as there are any: those windows are younger than anything that
+ * the byte store held at the beginning, and nothing of them has left the memory since. What is not in memory of them does not exist, and need
+ * not be looked for. In a stream that goes on in time that spares nearly all reads, each of which costs as much as all else of an event.
  */
 export class CachedTaskStore implements TaskStore {
   readonly name: string
   readonly #rows: ByteStore
   readonly #timestamped: boolean
-  readonly #changelogKey: ((rowKey: Buffer) => Buffer) | undefined
+  readonly #windowed: boolean
   readonly #cachedBytesMax: number
   readonly #dirtyBytesMax: number
-  readonly #memory = new Map<string, CachedRow>()
-  #changes: CachedRow[] = []
-  #wanted = new Map<string, Buffer>()
-  #draining: Change[] = []
-  #drainingRows: CachedRow[] = []
-  /** Rows that the last commit deleted. */
-  #gone: CachedRow[] = []
-  #cachedBytes = 0
+  /** Rows in memory by their windows' start; those of other stores under 0. */
+  readonly #tables = new Map<number, RowTable>()
+  /** The table that was used last: most records fall into the same window as the one before. */
+  #lastTable: RowTable | undefined
+  /** See above. Infinite while it is not known, and for rows without windows. */
+  #knownAfterMs = Number.POSITIVE_INFINITY
+  #wanted = new RowList()
+  #changes = new RowList()
+  #draining = new RowList()
+  #drained: Change[] = []
   #bytesSinceCommit = 0
   #changelogOffset: number
   #reads = 0
@@ -76,7 +79,7 @@ export class CachedTaskStore implements TaskStore {
     this.#rows = options.rows
     this.#changelogOffset = options.changelogOffset
     this.#timestamped = options.timestamped
-    this.#changelogKey = options.changelogKey
+    this.#windowed = options.windowed ?? false
     // Rows that are in memory already need no cache.
     this.#cachedBytesMax = options.rows.peek === undefined ? (options.cachedBytesMax ?? cachedBytesMaxDefault) : 0
     this.#dirtyBytesMax = options.dirtyBytesMax ?? dirtyBytesMaxDefault
@@ -91,46 +94,68 @@ export class CachedTaskStore implements TaskStore {
   }
 
   get stats(): TaskStoreStats {
-    return { rows: this.#memory.size, bytes: this.#cachedBytes, reads: this.#reads, loads: this.#loads }
+    let rows = 0
+    for (const table of this.#tables.values()) rows += table.size
+    return { rows, bytes: this.memoryBytes, reads: this.#reads, loads: this.#loads }
   }
 
   /** Bytes of rows in memory, changed and cached. */
   get memoryBytes(): number {
-    return this.#cachedBytes
+    let bytes = 0
+    for (const table of this.#tables.values()) bytes += table.bytes
+    return bytes
   }
 
   has(key: Buffer): boolean {
-    return this.#rows.peek !== undefined || this.#memory.has(key.toString('latin1'))
+    if (this.#rows.peek !== undefined || this.#isKnown(key)) return true
+    const table = this.#tableOf(key)
+    const row = table?.find(key) ?? -1
+    return table !== undefined && row >= 0 && (table.marksOf(row) & wanted) === 0
   }
 
   want(key: Buffer): void {
-    if (this.#rows.peek !== undefined) return
-    const name = key.toString('latin1')
-    if (!this.#memory.has(name)) this.#wanted.set(name, key)
+    if (this.#rows.peek !== undefined || this.#isKnown(key)) return
+    const table = this.#tableFor(key)
+    if (table.find(key) >= 0) return
+    const row = table.add(key)
+    table.setMarks(row, wanted)
+    this.#wanted.push(table, row)
   }
 
   async load(): Promise<void> {
     if (this.#wanted.size === 0) return
-    const wanted = this.#wanted
-    this.#wanted = new Map<string, Buffer>()
-    this.#loads += wanted.size
-    const values = await this.#rows.multiGet([...wanted.values()])
-    let index = 0
-    for (const [name, key] of wanted) {
-      const value = values[index++] ?? null
-      if (this.#memory.has(name)) continue
-      this.#remember(name, { key, value, timestamp: 0, state: 'clean', draining: false, used: false })
-    }
+    if (this.#windowed && this.#knownAfterMs === Number.POSITIVE_INFINITY) await this.#lookUpNewest()
+    const list = this.#wanted
+    this.#wanted = new RowList()
+    const keys: Buffer[] = []
+    const asked = new RowList()
+    list.forEach((table, row) => {
+      // Those of the other windows are not in the byte store, as was not known when they were asked for.
+      if (!isWanted(table, row) || this.#isKnownSince(table.startMs)) return
+      keys.push(table.keyOf(row))
+      asked.push(table, row)
+    })
+    this.#loads += keys.length
+    const values = keys.length === 0 ? [] : await this.#rows.multiGet(keys)
+    asked.forEach((table, row, index) => {
+      if (isWanted(table, row)) table.setValue(row, values[index] ?? null)
+    })
+    list.forEach((table, row) => {
+      table.setMarks(row, table.marksOf(row) & ~wanted)
+      this.#bytesSinceCommit += dirtyOverheadBytes + table.bytesOf(row)
+    })
   }
 
   get(key: Buffer): Buffer | null {
     this.#reads++
-    const row = this.#memory.get(key.toString('latin1'))
-    if (row !== undefined) {
-      row.used = true
-      return row.value
+    const table = this.#tableOf(key)
+    const row = table?.find(key) ?? -1
+    if (table !== undefined && row >= 0 && !isWanted(table, row)) {
+      table.setMarks(row, table.marksOf(row) | used)
+      return table.valueOf(row)
     }
     if (this.#rows.peek !== undefined) return this.#rows.peek(key)
+    if (this.#isKnown(key)) return null
     throw new StreamsError(
       'INVALID_STATE',
       `store "${this.name}": a row was read that had not been loaded; name it in Processor.reads`,
@@ -139,11 +164,12 @@ export class CachedTaskStore implements TaskStore {
   }
 
   put(key: Buffer, value: Buffer | null, timestamp: number): void {
-    this.#change(key, value, timestamp, 'changed')
+    const table = this.#tableFor(key)
+    table.setTimestamp(this.#change(table, key, { value, mark: changed }), timestamp)
   }
 
   expire(key: Buffer): void {
-    this.#change(key, null, 0, 'expired')
+    this.#change(this.#tableFor(key), key, { value: null, mark: expired })
   }
 
   async *range(from: Buffer, to: Buffer): AsyncIterable<Row> {
@@ -154,44 +180,48 @@ export class CachedTaskStore implements TaskStore {
       const page = await this.#rows.range(pageFrom, to, rangePageRows)
       for (const committed of page) {
         for (
-          let row = overlay[next];
-          row !== undefined && Buffer.compare(row.key, committed.key) < 0;
-          row = overlay[++next]
+          let key = overlay[next];
+          key !== undefined && Buffer.compare(key, committed.key) < 0;
+          key = overlay[++next]
         ) {
-          if (row.value !== null) yield { key: row.key, value: row.value }
+          const value = this.#inMemory(key)
+          if (value !== undefined && value !== null) yield { key, value }
         }
-        const current = this.#memory.get(committed.key.toString('latin1'))
-        if (overlay[next]?.key.equals(committed.key) === true) next++
-        if (current === undefined) yield committed
-        else if (current.value !== null) yield { key: committed.key, value: current.value }
+        if (overlay[next]?.equals(committed.key) === true) next++
+        const value = this.#inMemory(committed.key)
+        if (value === undefined) yield committed
+        else if (value !== null) yield { key: committed.key, value }
       }
       const last = page[page.length - 1]
       if (page.length < rangePageRows || last === undefined) break
       pageFrom = Buffer.concat([last.key, oneZeroByte])
     }
-    for (let row = overlay[next]; row !== undefined; row = overlay[++next]) {
-      if (row.value !== null) yield { key: row.key, value: row.value }
+    for (let key = overlay[next]; key !== undefined; key = overlay[++next]) {
+      const value = this.#inMemory(key)
+      if (value !== undefined && value !== null) yield { key, value }
     }
   }
 
   drain(): readonly ChangelogEntry[] {
-    this.#evict()
     const entries: ChangelogEntry[] = []
-    for (const row of this.#changes) {
-      this.#draining.push({ key: row.key, value: row.value })
-      if (!row.draining) this.#drainingRows.push(row)
-      row.draining = true
-      if (row.state === 'changed') {
+    this.#changes.forEach((table, row) => {
+      const key = table.keyOf(row)
+      const value = table.valueOf(row)
+      this.#drained.push({ key, value })
+      const marks = table.marksOf(row)
+      if ((marks & draining) === 0) this.#draining.push(table, row)
+      if ((marks & changed) !== 0) {
         entries.push({
-          key: this.#changelogKey === undefined ? row.key : this.#changelogKey(row.key),
-          value: this.#timestamped && row.value !== null ? valueOfRow(row.value) : row.value,
-          timestamp: row.timestamp,
+          key: this.#windowed ? windowChangelogKey(key) : key,
+          value: this.#timestamped && value !== null ? valueOfRow(value) : value,
+          timestamp: table.timestampOf(row),
         })
       }
-      row.state = 'clean'
-    }
-    this.#changes = []
+      table.setMarks(row, (marks & ~(changed | expired)) | draining)
+    })
+    this.#changes = new RowList()
     this.#bytesSinceCommit = 0
+    this.#evict()
     return entries
   }
 
@@ -205,24 +235,23 @@ export class CachedTaskStore implements TaskStore {
         )
       }
       this.#changelogOffset = changelogOffset
-    } else if (this.#draining.length === 0) return
-    await this.#rows.write(this.#draining, this.#changelogOffset)
-    for (const row of this.#drainingRows) {
-      row.draining = false
-      if (row.state === 'clean' && row.value === null) this.#gone.push(row)
-    }
-    this.#draining = []
-    this.#drainingRows = []
+    } else if (this.#drained.length === 0) return
+    await this.#rows.write(this.#drained, this.#changelogOffset)
+    this.#draining.forEach((table, row) => {
+      table.setMarks(row, table.marksOf(row) & ~draining)
+    })
+    this.#drained = []
+    this.#draining = new RowList()
   }
 
   rollback(): void {
-    for (const row of this.#changes) this.#forget(row)
-    for (const row of this.#drainingRows) this.#forget(row)
-    this.#changes = []
-    this.#draining = []
-    this.#drainingRows = []
-    this.#gone = []
-    this.#wanted.clear()
+    this.#tables.clear()
+    this.#lastTable = undefined
+    this.#knownAfterMs = Number.POSITIVE_INFINITY
+    this.#wanted = new RowList()
+    this.#changes = new RowList()
+    this.#drained = []
+    this.#draining = new RowList()
     this.#bytesSinceCommit = 0
   }
 
@@ -230,80 +259,112 @@ export class CachedTaskStore implements TaskStore {
     if (this.#closed) return
     this.#closed = true
     this.rollback()
-    this.#memory.clear()
-    this.#cachedBytes = 0
     await this.#rows.close()
   }
 
-  #change(key: Buffer, value: Buffer | null, timestamp: number, state: 'changed' | 'expired'): void {
-    const name = key.toString('latin1')
-    const row = this.#memory.get(name)
-    if (row === undefined) {
-      const added: CachedRow = { key, value, timestamp, state, draining: false, used: false }
-      this.#changes.push(added)
-      this.#remember(name, added)
-      return
-    }
-    const growth = (value?.length ?? 0) - (row.value?.length ?? 0)
-    this.#cachedBytes += growth
-    this.#bytesSinceCommit += growth
-    if (row.state === 'clean') {
-      this.#changes.push(row)
-      this.#bytesSinceCommit += bytesOf(row)
-    }
-    row.value = value
-    row.timestamp = timestamp
-    row.state = state
-    row.used = true
+  /** Returns the row. */
+  #change(table: RowTable, key: Buffer, to: { readonly value: Buffer | null; readonly mark: number }): number {
+    const known = table.find(key)
+    const row = known < 0 ? table.add(key) : known
+    const marks = table.marksOf(row)
+    const isNew = (marks & (changed | expired)) === 0
+    if (isNew) this.#changes.push(table, row)
+    else this.#bytesSinceCommit -= table.bytesOf(row)
+    table.setValue(row, to.value)
+    table.setMarks(row, (marks & draining) | (known < 0 ? 0 : used) | to.mark)
+    this.#bytesSinceCommit += table.bytesOf(row) + (isNew ? dirtyOverheadBytes : 0)
+    return row
   }
 
-  #remember(name: string, row: CachedRow): void {
-    this.#memory.set(name, row)
-    const bytes = bytesOf(row)
-    this.#cachedBytes += bytes
-    this.#bytesSinceCommit += bytes
+  /** The row's value in memory; undefined when only the byte store can tell. */
+  #inMemory(key: Buffer): Buffer | null | undefined {
+    const table = this.#tableOf(key)
+    const row = table?.find(key) ?? -1
+    return table === undefined || row < 0 || isWanted(table, row) ? undefined : table.valueOf(row)
   }
 
-  #forget(row: CachedRow): void {
-    if (this.#memory.delete(row.key.toString('latin1'))) this.#cachedBytes -= bytesOf(row)
+  #isKnown(key: Buffer): boolean {
+    return this.#windowed && this.#isKnownSince(windowStartOfRow(key))
   }
 
-  /** Drops clean rows until the bound holds. One that was used since it was last looked at goes to the end of the line instead (second chance). */
+  #isKnownSince(startMs: number): boolean {
+    return startMs > this.#knownAfterMs
+  }
+
+  async #lookUpNewest(): Promise<void> {
+    const newest = await this.#rows.lastKey()
+    this.#knownAfterMs = newest === undefined ? -1 : windowStartOfRow(newest)
+  }
+
+  #tableOf(key: Buffer): RowTable | undefined {
+    const startMs = this.#windowed ? windowStartOfRow(key) : 0
+    if (this.#lastTable?.startMs === startMs) return this.#lastTable
+    const table = this.#tables.get(startMs)
+    if (table !== undefined) this.#lastTable = table
+    return table
+  }
+
+  #tableFor(key: Buffer): RowTable {
+    const known = this.#tableOf(key)
+    if (known !== undefined) return known
+    const table = new RowTable(this.#windowed ? windowStartOfRow(key) : 0)
+    this.#tables.set(table.startMs, table)
+    return table
+  }
+
+  /** Makes the bound hold, as far as rows can leave; and rids tables of what is garbage in them. */
   #evict(): void {
-    for (const row of this.#gone) if (isAtRest(row) && row.value === null) this.#forget(row)
-    this.#gone = []
-    let looksMax = 2 * this.#memory.size
-    for (const [name, row] of this.#memory) {
-      if (this.#cachedBytes <= this.#cachedBytesMax || looksMax-- === 0) return
-      if (isAtRest(row) && !row.used) {
-        this.#forget(row)
-        continue
+    if (this.#wanted.size > 0) return
+    const moves = new Map<RowTable, MovedRows>()
+    for (const table of this.#tables.values()) if (table.isWasteful) this.#replace(table, table.bytes, moves)
+    let bytes = this.memoryBytes
+    if (bytes > this.#cachedBytesMax) {
+      const byStart = [...this.#tables.values()].sort((left, right) => left.startMs - right.startMs)
+      for (const table of byStart) {
+        if (bytes <= this.#cachedBytesMax) break
+        bytes -= table.bytes
+        bytes += this.#replace(table, Math.max(this.#cachedBytesMax * keptShare - bytes, 0), moves)
+        this.#knownAfterMs = Math.max(this.#knownAfterMs, table.startMs)
       }
-      row.used = false
-      this.#memory.delete(name)
-      this.#memory.set(name, row)
     }
+    if (moves.size > 0) this.#draining.follow(moves)
   }
 
-  #uncommittedWithin(from: Buffer, to: Buffer): CachedRow[] {
-    const found: CachedRow[] = []
-    for (const row of this.#drainingRows) if (isWithin(row, from, to)) found.push(row)
-    for (const row of this.#changes) if (!row.draining && isWithin(row, from, to)) found.push(row)
-    return found.sort((left, right) => Buffer.compare(left.key, right.key))
+  /** Puts a table of at most `bytesMax` bytes in the place of this one, or none; returns what it takes. */
+  #replace(table: RowTable, bytesMax: number, moves: Map<RowTable, MovedRows>): number {
+    const rows = new Uint32Array(table.size)
+    const kept = table.kept(bytesMax, (from, to) => {
+      rows[from] = to
+    })
+    this.#lastTable = undefined
+    if (kept.size === 0) {
+      this.#tables.delete(table.startMs)
+      return 0
+    }
+    this.#tables.set(table.startMs, kept)
+    moves.set(table, { table: kept, rows })
+    return kept.bytes
+  }
+
+  /** Keys of rows that are not committed, in order. */
+  #uncommittedWithin(from: Buffer, to: Buffer): Buffer[] {
+    const found: Buffer[] = []
+    this.#draining.forEach((table, row) => {
+      addWithin(found, table.keyOf(row), { from, to })
+    })
+    this.#changes.forEach((table, row) => {
+      if ((table.marksOf(row) & draining) === 0) addWithin(found, table.keyOf(row), { from, to })
+    })
+    return found.sort(Buffer.compare)
   }
 }
 
 const oneZeroByte = Buffer.alloc(1)
 
-/** As committed: it can be loaded again. */
-function isAtRest(row: CachedRow): boolean {
-  return row.state === 'clean' && !row.draining
+function isWanted(table: RowTable, row: number): boolean {
+  return (table.marksOf(row) & wanted) !== 0
 }
 
-function bytesOf(row: CachedRow): number {
-  return rowOverheadBytes + row.key.length + (row.value?.length ?? 0)
-}
-
-function isWithin(row: CachedRow, from: Buffer, to: Buffer): boolean {
-  return Buffer.compare(row.key, from) >= 0 && Buffer.compare(row.key, to) < 0
+function addWithin(found: Buffer[], key: Buffer, range: { readonly from: Buffer; readonly to: Buffer }): void {
+  if (Buffer.compare(key, range.from) >= 0 && Buffer.compare(key, range.to) < 0) found.push(key)
 }
