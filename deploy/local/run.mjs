@@ -19,7 +19,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const cache = join(root, '.millrace')
 const launcher = join(root, 'deploy', 'local', 'src', 'main.ts')
 /** What is not the launcher's, and runs with the same Node and packages. */
-const programs = { bench: join(root, 'bench', 'main.ts'), faults: join(root, 'test', 'faults', 'main.ts') }
+const programs = {
+  bench: join(root, 'bench', 'main.ts'),
+  conformance: join(root, 'streams', 'conformance', 'main.ts'),
+  faults: join(root, 'test', 'faults', 'main.ts'),
+}
 
 class StartError extends Error {}
 

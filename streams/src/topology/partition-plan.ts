@@ -94,19 +94,21 @@ class Planning {
     )
   }
 
-  /** The partitions of a repartition topic: those asked for, those of the topics that its records meet, or as many as the most of the topics that feed it. */
+  /**
+   * The partitions of a repartition topic: those asked for, those of the topics that its records meet, or as many as the most of the topics
+   * that feed it. A topic may feed itself, where what comes out of it meets the records it is made of: that way adds nothing.
+   */
   repartitionOf(name: string): number {
     const topic = this.#names.topic({ topic: name, internal: true })
     const known = this.repartitions.get(topic)
     if (known !== undefined) return known
-    if (this.#asked.has(name))
-      throw new StreamsError(
-        'INVALID_TOPOLOGY',
-        `the repartition "${name}" feeds itself: give it a number of partitions`,
-      )
+    if (this.#asked.has(name)) return 0
+    const isFirst = this.#asked.size === 0
     this.#asked.add(name)
     const count = this.#wantedPartitions(name) ?? this.#countOfCompanions(name) ?? this.#widestFeeding(name)
-    this.repartitions.set(topic, count)
+    this.#asked.delete(name)
+    // On the way to another topic, those before it were left out: what was found may be too small.
+    if (isFirst) this.repartitions.set(topic, count)
     return count
   }
 

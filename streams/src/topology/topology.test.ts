@@ -308,6 +308,25 @@ group('the plan of partitions', () => {
     expect(wider.tasks).toEqual([2, 8])
   })
 
+  test('counts a repartition whose records meet those it is made of', () => {
+    const builder = new StreamsBuilder()
+    const [some, others] = builder.stream('in', texts).split(
+      (value) => value === 'a',
+      () => true,
+    )
+    if (some === undefined || others === undefined) throw new Error('two branches expected')
+    some
+      .repartition({ name: 'once', ...texts })
+      .repartition({ name: 'twice', ...texts })
+      .merge(others)
+      .to('out', texts)
+    const plan = partitionPlan(builder.build(), names, new Map(Object.entries({ in: 3, out: 1 })))
+    expect(plan.repartitions).toEqual(
+      new Map(Object.entries({ 'app-once-repartition': 3, 'app-twice-repartition': 3 })),
+    )
+    expect(plan.tasks).toEqual([3, 3])
+  })
+
   test('names the topic that does not exist', () => {
     expect(() => partitionPlan(wordCount().build(), names, new Map())).toThrow(
       '[TOPIC_MISSING] topic "streams-plaintext-input" does not exist',

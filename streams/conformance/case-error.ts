@@ -1,0 +1,4 @@
+/** A case, or a file of them, that is not as the format says. */
+export class CaseError extends Error {
+  override readonly name = 'CaseError'
+}
