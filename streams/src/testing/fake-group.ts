@@ -276,8 +276,9 @@ export class FakeGroupMember implements GroupMember {
 
   /** Another one came with this member's instance id. */
   async fence(): Promise<void> {
-    this.#closed = true
     this.#isFenced = true
+    if (this.#closed) return
+    this.#closed = true
     await this.#lose()
     this.#fail(
       new StreamsError(
@@ -323,8 +324,10 @@ export class FakeGroupMember implements GroupMember {
     this.#group.members.delete(former.memberId)
     this.#group.members.set(this.memberId, this)
     const share = { partitions: former.claimed, standbys: former.standbys }
+    const known = this.#group.view.members.find(({ groupInstanceId }) => groupInstanceId === this.groupInstanceId)
     former.fence().catch(() => undefined) // its listener's error is nobody's: it has failed already
     await this.accept(this.#group.view, share)
+    if (known?.endpoint !== (this.report()?.endpoint ?? null)) this.rejoin()
   }
 
   #isMember(): boolean {

@@ -4,8 +4,10 @@ import {
   type Broker,
   type FetchedBatches,
   type Fetcher,
+  type GroupAssignment,
   type GroupListener,
   type GroupMember,
+  type GroupMemberOptions,
   partitionKey,
   type TopicPartition,
 } from '../../core/broker.ts'
@@ -70,10 +72,8 @@ export function describeBrokerContract(name: string, makeBroker: () => Promise<B
       return fetcher
     }
 
-    const openMember = async (
-      groupId: string,
-      options: { groupInstanceId?: string; assignment?: 'same-number' | 'spread' } = {},
-    ) => closing(await under.broker.openGroupMember({ clientId: 'contract', groupId, ...options }))
+    const openMember = async (groupId: string, options: Omit<GroupMemberOptions, 'clientId' | 'groupId'> = {}) =>
+      closing(await under.broker.openGroupMember({ clientId: 'contract', groupId, ...options }))
 
     const readAll = async (topic: string, isolation?: 'committed' | 'uncommitted'): Promise<string[]> => {
       const at = isolation === 'uncommitted' ? 'latest' : 'latestCommitted'
@@ -645,9 +645,240 @@ export function describeBrokerContract(name: string, makeBroker: () => Promise<B
         await expectCode(producer.sendOffsets(stale, [{ topic, partition: 0, offset: 1, metadata: '' }]), 'REBALANCED')
       })
 
+      it('gives a static member that stays its partitions back, and those of one that leaves to others at once', async () => {
+        const topic = await makeTopic(2)
+        const groupId = unique('group')
+        // So long that nobody gets anything because a session has timed out.
+        const options = { sessionTimeoutMs: 2 * patienceMs }
+        const [a, b] = [recording(), recording()]
+        const first = await openMember(groupId, { groupInstanceId: 'a', ...options })
+        await first.join([topic], a.listener)
+        const second = await openMember(groupId, { groupInstanceId: 'b', ...options })
+        await second.join([topic], b.listener)
+        await eventually(async () => expect([a.assigned().length, b.assigned().length]).toEqual([1, 1]))
+        const { generationId } = metadataOf(second)
+        await second.close()
+        const back = recording()
+        const returned = await openMember(groupId, { groupInstanceId: 'b', ...options })
+        await returned.join([topic], back.listener)
+        expect(back.assigned()).toEqual(b.assigned())
+        expect(metadataOf(returned).generationId).toBe(generationId)
+        await returned.close({ leave: true })
+        await eventually(async () => expect(a.assigned()).toHaveLength(2))
+      })
+
+      it('divides anew when a member asks for it', async () => {
+        const topic = await makeTopic()
+        const one = recording()
+        const member = await openMember(unique('group'))
+        await member.join([topic], one.listener)
+        const { generationId } = metadataOf(member)
+        member.rejoin()
+        await eventually(async () => expect(metadataOf(member).generationId).toBeGreaterThan(generationId))
+        await eventually(async () => expect(one.assigned()).toEqual([`${topic}-0`]))
+      })
+
       it('says when a topic is missing', async () => {
         const member = await openMember(unique('group'))
         await expectCode(member.join([unique('missing')], quiet()), 'TOPIC_MISSING')
+      })
+    })
+
+    describe('cooperative group', () => {
+      const cooperative = { rebalance: 'cooperative', assignment: 'same-number' } as const
+
+      const copies = (endpoint: string | null, ...warm: { number: number; lag: number }[]) => ({
+        report: () => ({ endpoint, warm }),
+      })
+
+      it('takes back what moves and nothing else, and gives it to others afterwards', async () => {
+        const topic = await makeTopic(4)
+        const groupId = unique('group')
+        const owners = new Map<string, string>()
+        const keepingOwners = (name: string): GroupListener => ({
+          onAssigned: async (partitions) => {
+            for (const key of partitions.map(partitionKey)) {
+              expect(owners.get(key)).toBeUndefined()
+              owners.set(key, name)
+            }
+          },
+          onRevoked: async (partitions) => {
+            for (const key of partitions.map(partitionKey)) {
+              expect(owners.get(key)).toBe(name)
+              // Another one must not have it before this has ended.
+              await new Promise((resolve) => setImmediate(resolve))
+              owners.delete(key)
+            }
+          },
+          onLost: async () => expect.unreachable('nobody was expelled'),
+        })
+        const one = recording()
+        const both: GroupListener = {
+          onAssigned: async (partitions, group) => {
+            await keepingOwners('one').onAssigned(partitions, group)
+            await one.listener.onAssigned(partitions, group)
+          },
+          onRevoked: async (partitions) => {
+            await keepingOwners('one').onRevoked(partitions)
+            await one.listener.onRevoked(partitions)
+          },
+          onLost: (partitions) => one.listener.onLost(partitions),
+        }
+        const first = await openMember(groupId, cooperative)
+        await first.join([topic], both)
+        const second = await openMember(groupId, cooperative)
+        await second.join([topic], keepingOwners('two'))
+        const namesOf = () => [...owners].sort().map(([, name]) => name)
+        await eventually(async () => expect(namesOf().toSorted()).toEqual(['one', 'one', 'two', 'two']))
+        expect(one.calls.filter((call) => call === 'revoked')).toHaveLength(1)
+        const third = await openMember(groupId, cooperative)
+        await third.join([topic], keepingOwners('three'))
+        await eventually(async () => expect(namesOf()).toContain('three'))
+        expect(namesOf()).toHaveLength(4)
+        for (const [key, name] of owners) if (name === 'two') owners.delete(key)
+        await second.close()
+        await eventually(async () => expect(namesOf().toSorted()).toEqual(['one', 'one', 'three', 'three']))
+        expect(one.calls).not.toContain('lost')
+      })
+
+      it('refuses no commit of who keeps its partitions, however the group changes', async () => {
+        const topic = await makeTopic(3)
+        const groupId = unique('group')
+        const keeper = await openMember(groupId, cooperative)
+        const mine = recording()
+        await keeper.join([topic], mine.listener)
+        const producer = await openTransactional(unique('tx'))
+        let isOver = false
+        let offset = 0
+        const generations = new Set<number>()
+        const committing = (async () => {
+          while (!isOver) {
+            offset++
+            await producer.send([record(topic, `${offset}`)])
+            await keeper.inGeneration(async (group) => {
+              generations.add(group.generationId)
+              await producer.sendOffsets(group, [{ topic, partition: 0, offset, metadata: '' }])
+            })
+            await producer.commit()
+            await keeper.commit([{ topic, partition: 1, offset, metadata: '' }])
+          }
+        })()
+        const committedInTheLast = () => expect(generations).toContain(metadataOf(keeper).generationId)
+        for (let times = 0; times < 2; times++) {
+          const other = await openMember(groupId, cooperative)
+          const theirs = recording()
+          await other.join([topic], theirs.listener)
+          await eventually(async () => expect(theirs.assigned()).toHaveLength(1))
+          await eventually(async () => committedInTheLast())
+          await other.close()
+          await eventually(async () => expect(mine.assigned()).toHaveLength(3))
+          await eventually(async () => committedInTheLast())
+        }
+        isOver = true
+        await committing
+        const committed = await keeper.committed([0, 1].map((partition) => ({ topic, partition })))
+        expect([...committed.values()].map((found) => found.offset)).toEqual([offset, offset])
+      })
+
+      it('shows every member the whole group', async () => {
+        const topic = await makeTopic(2)
+        const groupId = unique('group')
+        const [one, other] = [recording(), recording()]
+        const first = await openMember(groupId, { ...cooperative, groupInstanceId: 'a', ...copies('http://one:1') })
+        await first.join([topic], one.listener)
+        const second = await openMember(groupId, { ...cooperative, groupInstanceId: 'b', ...copies(null) })
+        await second.join([topic], other.listener)
+        await eventually(async () => {
+          expect(other.assigned()).toHaveLength(1)
+          expect(one.group()?.view).toEqual(other.group()?.view)
+          expect(one.group()?.view.generationId).toBe(metadataOf(first).generationId)
+        })
+        const members = one.group()?.view.members ?? []
+        expect(
+          members
+            .map(({ groupInstanceId, endpoint, partitions }) => [
+              groupInstanceId,
+              endpoint,
+              partitions.map(partitionKey).sort(),
+            ])
+            .sort(),
+        ).toEqual([
+          ['a', 'http://one:1', one.assigned()],
+          ['b', null, other.assigned()],
+        ])
+        expect(members.map(({ memberId }) => memberId).sort()).toEqual(
+          [metadataOf(first).memberId, metadataOf(second).memberId].sort(),
+        )
+      })
+
+      it('tells the others where a static member is that came back elsewhere', async () => {
+        const topic = await makeTopic(2)
+        const groupId = unique('group')
+        const [one, other] = [recording(), recording()]
+        const first = await openMember(groupId, { ...cooperative, groupInstanceId: 'a', ...copies('http://one:1') })
+        await first.join([topic], one.listener)
+        const second = await openMember(groupId, { ...cooperative, groupInstanceId: 'b', ...copies('http://two:1') })
+        await second.join([topic], other.listener)
+        await eventually(async () => expect([one.assigned().length, other.assigned().length]).toEqual([1, 1]))
+        await second.close()
+        const returned = await openMember(groupId, { ...cooperative, groupInstanceId: 'b', ...copies('http://two:2') })
+        await returned.join([topic], recording().listener)
+        await eventually(async () => {
+          const endpoints = one.group()?.view.members.map(({ endpoint }) => endpoint)
+          expect(endpoints?.toSorted()).toEqual(['http://one:1', 'http://two:2'])
+        })
+      })
+
+      it('keeps numbers warm, moves them when the copy has caught up, and lets the copy take over', async () => {
+        const topic = await makeTopic(2)
+        const groupId = unique('group')
+        const [one, other] = [recording(), recording()]
+        const state = [
+          { number: 0, lag: 0 },
+          { number: 1, lag: 0 },
+        ]
+        const first = await openMember(groupId, { ...cooperative, standbys: 1, ...copies(null, ...state) })
+        await first.join([topic], one.listener)
+        const copied: { number: number; lag: number }[] = []
+        const second = await openMember(groupId, {
+          ...cooperative,
+          standbys: 1,
+          report: () => ({ endpoint: null, warm: copied }),
+        })
+        await second.join([topic], other.listener)
+        await eventually(async () => {
+          expect(other.group()?.standbys).toEqual([0, 1])
+          expect(one.group()?.view).toEqual(other.group()?.view)
+        })
+        expect([one.assigned().length, other.assigned().length]).toEqual([2, 0])
+        expect(one.calls).not.toContain('revoked')
+        copied.push(...state)
+        second.rejoin()
+        await eventually(async () => {
+          expect([one.assigned().length, other.assigned().length]).toEqual([1, 1])
+          expect([one.group()?.standbys, other.group()?.standbys]).toEqual(
+            [other, one].map(({ assigned }) => assigned().map((key) => Number(key.at(-1)))),
+          )
+        })
+        await first.close()
+        await eventually(async () => expect(other.assigned()).toHaveLength(2))
+      })
+
+      it('refuses members that divide the group by another protocol', async () => {
+        const topic = await makeTopic()
+        const groupId = unique('group')
+        const first = await openMember(groupId, cooperative)
+        await first.join([topic], quiet())
+        // The shortest session that brokers allow by default: a member waits for those of others that may be gone.
+        const second = await openMember(groupId, { sessionTimeoutMs: 6_000 })
+        await expectCode(second.join([topic], quiet()), 'INVALID_CONFIG')
+        await first.close()
+        const third = await openMember(groupId)
+        await third.join([topic], quiet())
+      })
+
+      it('keeps numbers warm only where partitions go by number', async () => {
+        await expectCode(openMember(unique('group'), { rebalance: 'cooperative', standbys: 1 }), 'INVALID_CONFIG')
       })
     })
   })
@@ -745,20 +976,25 @@ function quiet(): GroupListener {
 /** A listener that remembers what it was told. */
 function recording() {
   const calls: string[] = []
-  let now: readonly string[] = []
+  const owned = new Set<string>()
+  const groups: GroupAssignment[] = []
+  const forget = (partitions: readonly TopicPartition[]) => {
+    for (const partition of partitions) owned.delete(partitionKey(partition))
+  }
   const listener: GroupListener = {
-    onAssigned: async (partitions) => {
+    onAssigned: async (partitions, group) => {
       calls.push('assigned')
-      now = partitions.map(partitionKey).sort()
+      groups.push(group)
+      for (const partition of partitions) owned.add(partitionKey(partition))
     },
-    onRevoked: async () => {
+    onRevoked: async (partitions) => {
       calls.push('revoked')
-      now = []
+      forget(partitions)
     },
-    onLost: async () => {
+    onLost: async (partitions) => {
       calls.push('lost')
-      now = []
+      forget(partitions)
     },
   }
-  return { listener, calls, assigned: () => now }
+  return { listener, calls, assigned: () => [...owned].sort(), group: () => groups.at(-1) }
 }
