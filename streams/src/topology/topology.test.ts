@@ -315,11 +315,8 @@ group('the plan of partitions', () => {
       () => true,
     )
     if (some === undefined || others === undefined) throw new Error('two branches expected')
-    some
-      .repartition({ name: 'once', ...texts })
-      .repartition({ name: 'twice', ...texts })
-      .merge(others)
-      .to('out', texts)
+    const moved = some.repartition({ name: 'once', ...texts }).repartition({ name: 'twice', ...texts })
+    others.merge(moved).to('out', texts)
     const plan = partitionPlan(builder.build(), names, new Map(Object.entries({ in: 3, out: 1 })))
     expect(plan.repartitions).toEqual(
       new Map(Object.entries({ 'app-once-repartition': 3, 'app-twice-repartition': 3 })),
