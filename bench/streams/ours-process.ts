@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { StreamsApp, storeNames, type Topology } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { openRocksDbStores } from '@millrace/streams/rocksdb'
+import { CpuProfile } from './cpu-profile.ts'
 import { partitionCount } from './input-topic.ts'
 import { Meter, tell } from './meter.ts'
 import { arrivals, byType, byUser, general, type Topics } from './topologies.ts'
@@ -27,6 +28,8 @@ export interface OursSettings extends Topics {
   /** Records of the input. */
   readonly records: number
   readonly stateBytesMax?: number
+  /** Where a CPU profile of what is measured goes; none when absent. */
+  readonly profileFile?: string
 }
 
 /** As the JVM's Kafka Streams under exactly-once. */
@@ -42,6 +45,7 @@ async function run(topology: Topology): Promise<void> {
     for (const name of ['rocksdb', 'stores']) await rm(join(stateFolder, name), { recursive: true, force: true })
   const stores = await openRocksDbStores({ directory: stateFolder, stores: storeNames(topology) })
   const meter = new Meter(measure, settings.records)
+  const profile = settings.profileFile === undefined ? undefined : new CpuProfile()
   const app = new StreamsApp({
     topology,
     applicationId,
@@ -57,9 +61,11 @@ async function run(topology: Topology): Promise<void> {
     process.exit(1)
   })
   const told = new Promise((resolve) => process.once('SIGTERM', resolve))
+  await profile?.start()
   await app.start()
   await Promise.race([meter.finished, told])
   tell(meter.measurement())
+  await profile?.writeTo(settings.profileFile ?? '')
   await app.close()
   await stores.close()
   process.exit(0)

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { MeasuredProcess } from '../measured-process.ts'
 import type { OursSettings } from './ours-process.ts'
 
@@ -18,17 +19,21 @@ export const youngMb = 32
 
 /** Starts our side. */
 export function startOurs({ settings, heapMb, environment, profileFolder }: OursOptions): MeasuredProcess {
-  const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
+  const profile = profileFolder === undefined ? {} : { profileFile: profileFile(profileFolder, settings) }
   return new MeasuredProcess({
     title: `our side of "${settings.program}"`,
     command: process.execPath,
     args: [
       `--max-old-space-size=${heapMb}`,
       `--max-semi-space-size=${youngMb}`,
-      ...profile,
       program,
-      JSON.stringify(settings),
+      JSON.stringify({ ...settings, ...profile }),
     ],
     environment,
   })
+}
+
+function profileFile(folder: string, { applicationId, measure }: OursSettings): string {
+  mkdirSync(folder, { recursive: true })
+  return join(resolve(folder), `${applicationId}-${measure}.cpuprofile`)
 }
