@@ -15,8 +15,6 @@ import { textOf, type Visit, visitTopology } from './visit-topology.ts'
 const partitions = 2
 const batchVisits = 150
 const hourMs = 3_600_000
-/** A member that is gone without leaving is out of the group after this long; ours do not leave, to come back to their state. */
-const sessionTimeoutMs = 3_000
 const brokers = required('MILLRACE_KAFKA_BROKERS')
 const broker = connectKafka({ brokers: brokers.split(','), clientId: 'interop' })
 
@@ -63,7 +61,6 @@ class SharedApplication {
       applicationId: this.#id,
       broker,
       stores,
-      sessionTimeoutMs,
       replicationFactor: 1,
     })
     onTestFinished(async () => {
