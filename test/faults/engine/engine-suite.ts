@@ -22,9 +22,10 @@ import { collectEvidence, type Evidence } from './evidence.ts'
 import { killsOf, type PlannedFault, planFaults } from './fault-plan.ts'
 import { type FaultRecord, FaultRunner } from './fault-runner.ts'
 import { Instances } from './instances.ts'
-import { drainDeadlineMs, instancesCount, partitions } from './limits.ts'
+import { drainDeadlineMs, instancesCount, numStandbys, partitions } from './limits.ts'
 import { LiveReader, type ReadRecord } from './live-reader.ts'
 import { sqlTotals } from './sql-totals.ts'
+import { checkStores } from './store-rows.ts'
 import { abortMarkers, partitionsOf, readCommitted } from './topic-log.ts'
 import { internalTopics, ways } from './topology.ts'
 
@@ -86,7 +87,10 @@ class EngineRun {
       readUncommitted: command.sabotage === 'reader-uncommitted',
     })
     const guarantee = command.sabotage === 'at-least-once' ? 'at_least_once' : 'exactly_once'
-    this.#instances = new Instances({ brokers, applicationId, input, output, guarantee }, join(scratch, 'instances'))
+    this.#instances = new Instances(
+      { brokers, applicationId, input, output, guarantee, numStandbys },
+      join(scratch, 'instances'),
+    )
   }
 
   async run(): Promise<Verdict> {
@@ -166,6 +170,8 @@ class EngineRun {
     checks.push(checkGrowth('no total goes down in the log', results))
     checks.push(checkGrowth('no total went down for the subscriber', this.#reader.seen))
     checks.push(checkLiveReader(this.#reader, results))
+    const slots = this.#instances.slots.map(({ process }) => process)
+    checks.push(await checkStores(slots, totals, this.#source.streamTimeMs))
     checks.push(checkFinals(results, this.#source.streamTimeMs))
     const late = this.#instances.reports('dropped')
     checks.push({
@@ -226,25 +232,18 @@ class EngineRun {
     await admin.close()
   }
 
-  /** Waits until the results are as they should be; whether they are is checked afterwards, over everything. */
+  /** Waits until the results are as they should be, and each number has its instance; whether they are is checked afterwards, over everything. */
   async #drained(): Promise<boolean> {
+    const sent = { name: 'sent', table: this.#source.totals }
+    const isCounted = (way: (typeof ways)[number]) =>
+      compareTables('', { name: way, table: lastResults(this.#reader.seen, way) }, sent).broken.length === 0
     const endMs = Date.now() + drainDeadlineMs
-    do {
+    while (!this.#instances.isShared || !ways.every(isCounted)) {
+      if (Date.now() > endMs) return false
       await delay(pollMs)
       this.#context.signal.throwIfAborted()
-      if (
-        ways.every(
-          (way) =>
-            compareTables(
-              '',
-              { name: '', table: lastResults(this.#reader.seen, way) },
-              { name: '', table: this.#source.totals },
-            ).broken.length === 0,
-        )
-      )
-        return true
-    } while (Date.now() < endMs)
-    return false
+    }
+    return true
   }
 
   /** Partitions where readers of committed records do not come to the end. */

@@ -63,6 +63,11 @@ export class InstanceProcess {
     return this.reports.findLast((report) => report.event === 'state')?.state ?? 'starting'
   }
 
+  /** The partition numbers that it processed when it last said so. */
+  get numbers(): readonly number[] {
+    return this.reports.findLast((report) => report.event === 'committed')?.numbers ?? []
+  }
+
   /** Tells it to send itself a signal. */
   order(order: InstanceOrder): void {
     if (order.signal === 'SIGKILL') this.endExpected = true

@@ -11,6 +11,8 @@ export interface InstanceSettings {
   readonly output: string
   readonly stateDirectory: string
   readonly guarantee: 'exactly_once' | 'at_least_once'
+  /** How many others keep copies of each instance's state. */
+  readonly numStandbys: number
   /** What to do at a failpoint, from the start on. */
   readonly order: InstanceOrder | undefined
 }
@@ -37,10 +39,11 @@ export type InstanceReport =
   /** Stores were read from their changelogs. */
   | { readonly event: 'restored'; readonly records: number }
   | { readonly event: 'dropped'; readonly reason: string; readonly records: number }
-  /** Since the last of these. */
+  /** Every second: what was committed since the last of these, and the partition numbers that it processes. */
   | {
       readonly event: 'committed'
       readonly commits: number
       readonly records: number
       readonly changelogRecords: number
+      readonly numbers: readonly number[]
     }

@@ -9,7 +9,7 @@ import { faultTopology } from './topology.ts'
 // One process of the application under test. It is told things on standard input, and ends when that does; it tells things on standard output.
 
 const settings: InstanceSettings = JSON.parse(process.argv[2] ?? '{}')
-const { applicationId, brokers, input, output, stateDirectory, guarantee } = settings
+const { applicationId, brokers, input, output, stateDirectory, guarantee, numStandbys } = settings
 const topology = faultTopology(input, output)
 const stores = await openRocksDbStores({ directory: stateDirectory, stores: storeNames(topology) })
 // The engine's name for its first thread: the broker is asked about it when this process is dead.
@@ -26,6 +26,7 @@ const app = new StreamsApp({
   broker: connectKafka({ brokers, clientId: applicationId }),
   stores,
   guarantee,
+  numStandbys,
   commitIntervalMs,
   sessionTimeoutMs,
   transactionTimeoutMs,
@@ -86,14 +87,20 @@ function probes(): AppProbes {
 
 function logger(): Logger {
   const warn: Logger['warn'] = ({ err, code }, message) => {
-    const reason = err instanceof Error ? err.message : ''
-    tell({ event: 'warned', message, code: typeof code === 'string' ? code : '', reason })
+    tell({ event: 'warned', message, code: typeof code === 'string' ? code : '', reason: reasonOf(err) })
   }
   return { debug() {}, info() {}, warn, error: warn }
 }
 
+/** An error's words with those of its causes: the broker's may be the last. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  return error.cause instanceof Error ? `${error.message}: ${reasonOf(error.cause)}` : error.message
+}
+
 function tellCommits(): void {
-  tell({ event: 'committed', ...commits })
+  const numbers = new Set(app.snapshot().tasks.map(({ id }) => Number(id.split('_')[1])))
+  tell({ event: 'committed', ...commits, numbers: [...numbers] })
   commits = { commits: 0, records: 0, changelogRecords: 0 }
 }
 

@@ -7,7 +7,7 @@ import type { Random } from '../random.ts'
 import type { Comeback } from './fault-plan.ts'
 import { InstanceProcess } from './instance-process.ts'
 import type { InstanceOrder, InstanceReport, InstanceSettings } from './instance-settings.ts'
-import { runningDeadlineMs } from './limits.ts'
+import { partitions, runningDeadlineMs } from './limits.ts'
 
 /** What all instances have in common. */
 export type CommonSettings = Omit<InstanceSettings, 'stateDirectory' | 'order'>
@@ -79,6 +79,12 @@ export class Instances {
         await Promise.race([slot.process.until(({ state }) => state === 'running', 500), delay(500), this.failed])
       }
     }
+  }
+
+  /** True when each partition number is processed by one of them, as far as they have told. */
+  get isShared(): boolean {
+    const numbers = this.slots.flatMap(({ process }) => process.numbers)
+    return numbers.length === partitions && new Set(numbers).size === partitions
   }
 
   /** Asks all to commit and to end; says which did not end well. */

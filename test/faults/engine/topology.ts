@@ -38,11 +38,13 @@ export interface WindowTotals extends Totals {
 export const ways = ['partials', 'records'] as const
 export type Way = (typeof ways)[number]
 
+/** How windows are counted. */
+export const totals = combine<FaultEvent>()({ count: count(), sum: of((event: FaultEvent) => event.value, sum()) })
+
 /** The program under test. */
 export function faultTopology(input: string, output: string): Topology {
   const builder = new StreamsBuilder()
   const windows = tumblingWindows({ sizeMs: windowSizeMs, graceMs })
-  const totals = combine<FaultEvent>()({ count: count(), sum: of((event: FaultEvent) => event.value, sum()) })
   const byType = builder
     .stream(input, { key: utf8, value: json<FaultEvent>(), timestampOf: (event) => event.at })
     .groupBy((event) => event.type, { name: 'by-type', key: utf8, value: json<FaultEvent>(), watermarks: true })
