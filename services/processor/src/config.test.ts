@@ -1,6 +1,6 @@
 import { KitError } from '@millrace/kit'
 import { expect, it } from 'vitest'
-import { processorConfig } from './config.ts'
+import { advertisedEndpoint, processorConfig } from './config.ts'
 
 it('has defaults for development on one machine', () => {
   const config = processorConfig({})
@@ -46,4 +46,13 @@ it('compares what must fit together', () => {
   expect(() => processorConfig({ MILLRACE_GRACE_MS: '86400000', MILLRACE_RETENTION_MS: '3600000' })).toThrow(
     'MILLRACE_RETENTION_MS',
   )
+})
+
+it('tells others where it can be asked, unless it listens everywhere', () => {
+  const url = 'http://127.0.0.1:8090'
+  expect(advertisedEndpoint(processorConfig({}), url)).toBe(url)
+  const everywhere = { MILLRACE_HEALTH_HOST: '0.0.0.0' }
+  expect(advertisedEndpoint(processorConfig(everywhere), url)).toBeUndefined()
+  const named = { ...everywhere, MILLRACE_QUERY_ENDPOINT: 'http://processor-1:8090/' }
+  expect(advertisedEndpoint(processorConfig(named), url)).toBe('http://processor-1:8090')
 })

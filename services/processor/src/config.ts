@@ -5,6 +5,7 @@ import {
   envAddresses,
   envEnum,
   envInt,
+  envOptional,
   envPort,
   envString,
   envUrl,
@@ -22,6 +23,8 @@ const spec = {
   registryUrl: envUrl('MILLRACE_REGISTRY_URL', { default: 'http://127.0.0.1:8081/apis/ccompat/v7' }),
   healthHost: envString('MILLRACE_HEALTH_HOST', { default: '127.0.0.1' }),
   healthPort: envPort('MILLRACE_HEALTH_PORT', { default: 8090 }),
+  /** Where the group's other processors ask this one for its rows; what the health server listens on when absent. */
+  queryEndpoint: envOptional(envUrl('MILLRACE_QUERY_ENDPOINT')),
   /** Below it, one directory per application id: of one process at a time. */
   stateDir: envString('MILLRACE_STATE_DIR', { default: './.millrace/state' }),
   /** The group, and the first part of the names of changelog and repartition topics: another one begins from nothing. */
@@ -67,4 +70,16 @@ export function processorConfig(env: Environment): ProcessorConfig {
     return problems
   })
   return Object.freeze({ ...config, stateDirectory: resolve(config.stateDir, config.applicationId) })
+}
+
+/**
+ * The endpoint that others are told: the one configured, else that of the health server at `url`; undefined when that listens on every
+ * interface, none of which is known to be reachable.
+ */
+export function advertisedEndpoint(
+  { queryEndpoint, healthHost }: Pick<ProcessorConfig, 'queryEndpoint' | 'healthHost'>,
+  url: string,
+): string | undefined {
+  if (queryEndpoint !== undefined) return queryEndpoint
+  return healthHost === '0.0.0.0' || healthHost === '::' ? undefined : url
 }

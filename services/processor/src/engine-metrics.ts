@@ -1,11 +1,11 @@
 import { Counter, Gauge, Histogram, type Logger, type Registry } from '@millrace/kit'
-import type { AppProbes, AppSnapshot, DroppedRecords } from '@millrace/streams'
+import type { AppProbes, DroppedRecords } from '@millrace/streams'
 
 /** A log line about dropped or failed records at most this often per reason: they come in thousands. */
 const sampleIntervalMs = 10_000
 
-/** The engine's figures for Prometheus, and sampled log lines about records that were not processed to the end. */
-export function engineMetrics(registry: Registry, logger: Logger, snapshot: () => AppSnapshot): AppProbes {
+/** What the engine tells as it happens, as figures for Prometheus, and sampled log lines about records that were not processed to the end. */
+export function engineMetrics(registry: Registry, logger: Logger): AppProbes {
   const registers = [registry]
   const processed = new Counter({
     name: 'millrace_records_processed_total',
@@ -15,8 +15,8 @@ export function engineMetrics(registry: Registry, logger: Logger, snapshot: () =
   })
   const dropped = new Counter({
     name: 'millrace_records_dropped_total',
-    help: 'Records that were not counted, by reason.',
-    labelNames: ['reason'],
+    help: 'Records that were not processed to the end, by node and reason; late ones once per window.',
+    labelNames: ['task', 'node', 'reason'],
     registers,
   })
   const failed = new Counter({
@@ -53,14 +53,19 @@ export function engineMetrics(registry: Registry, logger: Logger, snapshot: () =
     help: 'Offsets that the restore under way has still to pass.',
     registers,
   })
-  addSnapshotGauges(registry, snapshot)
+  const restoreRate = new Gauge({
+    name: 'millrace_restore_records_per_second',
+    help: 'Records per second of the restore under way or the last one, since it began.',
+    registers,
+  })
   const mayLog = sampler()
 
   return {
     processed: (task, records) => processed.inc({ task }, records),
     dropped(drop) {
-      dropped.inc({ reason: drop.reason }, drop.records)
-      if (mayLog(drop.reason)) logger.warn(fieldsOf(drop), 'records dropped (this line is a sample)')
+      const { taskId: task, node, reason, records } = drop
+      dropped.inc({ task, node, reason }, records)
+      if (mayLog(reason)) logger.warn(fieldsOf(drop), 'records dropped (this line is a sample)')
     },
     failed({ taskId, stage, error, action }) {
       failed.inc({ stage, action })
@@ -76,6 +81,7 @@ export function engineMetrics(registry: Registry, logger: Logger, snapshot: () =
     restoring(progress) {
       restored.set(progress.records)
       remaining.set(progress.remaining)
+      restoreRate.set(progress.recordsPerSecond)
     },
     restarted: (code) => restarts.inc({ code }),
   }
@@ -103,44 +109,6 @@ export const processorLogFields = [
   'guarantee',
   'application_id',
 ] as const
-
-/** Read when somebody asks for the figures, not while records flow. */
-function addSnapshotGauges(registry: Registry, snapshot: () => AppSnapshot): void {
-  const registers = [registry]
-  new Gauge({
-    name: 'millrace_engine_running',
-    help: '1 while the engine processes, 0 while it starts, restores or closes.',
-    registers,
-    collect() {
-      this.set(snapshot().state === 'running' ? 1 : 0)
-    },
-  })
-  new Gauge({
-    name: 'millrace_input_lag_records',
-    help: 'Offsets between what was processed and the end of each input, transaction markers included.',
-    labelNames: ['topic', 'partition'],
-    registers,
-    collect() {
-      this.reset()
-      for (const { inputs } of snapshot().tasks) {
-        for (const { topic, partition, position, highWatermark } of inputs) {
-          this.set({ topic, partition }, Math.max(0, highWatermark - position))
-        }
-      }
-    },
-  })
-  new Gauge({
-    name: 'millrace_stream_time_seconds',
-    help: 'Stream time of each task, seconds since the epoch.',
-    labelNames: ['task'],
-    registers,
-    collect() {
-      this.reset()
-      for (const { id, streamTimeMs } of snapshot().tasks)
-        if (streamTimeMs >= 0) this.set({ task: id }, streamTimeMs / 1_000)
-    },
-  })
-}
 
 function fieldsOf({ taskId, node, reason, records, window }: DroppedRecords): Record<string, unknown> {
   return {

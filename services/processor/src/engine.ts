@@ -8,6 +8,9 @@ import {
   type FailurePolicy,
   type Guarantee,
   hasCode,
+  type ReadOnlyStore,
+  type StoreOwner,
+  type StoreSnapshot,
   StreamsApp,
   type Topology,
 } from '@millrace/streams'
@@ -29,6 +32,7 @@ export interface EngineOptions {
     readonly sessionTimeoutMs: number
     readonly replicationFactor: number
     readonly stateBytesMax: number
+    readonly queryEndpoint?: string
   }
   /** How long a schema that is not known is asked for while the registry is away. Default: the kit's deadline for servers. */
   readonly registryWaitMs?: number
@@ -67,6 +71,21 @@ export class Engine {
 
   snapshot(): AppSnapshot {
     return this.#app.snapshot()
+  }
+
+  /** See `StreamsApp.stores`. */
+  stores(): Promise<readonly StoreSnapshot[]> {
+    return this.#app.stores()
+  }
+
+  /** See `StreamsApp.store`; every store of the program has text keys. */
+  store(name: string): ReadOnlyStore<string, unknown> {
+    return this.#app.store<string, unknown>(name)
+  }
+
+  /** See `StreamsApp.ownerOf`. */
+  ownerOf(store: string, key: string): StoreOwner {
+    return this.#app.ownerOf(store, key)
   }
 
   /** Commits and closes. Idempotent. */

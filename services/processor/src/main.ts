@@ -13,10 +13,12 @@ import { hasCode, type Serde, storeNames } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { openRocksDbStores } from '@millrace/streams/rocksdb'
 import manifest from '../package.json' with { type: 'json' }
-import { type ProcessorConfig, processorConfig } from './config.ts'
+import { advertisedEndpoint, type ProcessorConfig, processorConfig } from './config.ts'
 import { countedEvents } from './counted-event.ts'
 import { Engine } from './engine.ts'
+import { exposeEngine } from './engine-gauges.ts'
 import { engineMetrics, processorLogFields } from './engine-metrics.ts'
+import { queryPages } from './query-pages.ts'
 import { buildTopology } from './topology.ts'
 
 const mebibyte = 1024 * 1024
@@ -30,7 +32,10 @@ runMain(async () => {
   const shutdown = installShutdown({ logger })
   const metrics = createMetrics({ service: 'processor' })
   let engine: Engine | undefined
-  const snapshot = () => engine?.snapshot() ?? { state: 'starting' as const, tasks: [], restore: undefined, standbys: [] }
+  const snapshot = () =>
+    engine?.snapshot() ?? { state: 'starting' as const, tasks: [], restore: undefined, standbys: [] }
+
+  exposeEngine(metrics, () => engine)
 
   const engineCheck: Check = {
     name: 'engine',
@@ -49,6 +54,7 @@ runMain(async () => {
     version: manifest.version,
     checks: [engineCheck],
     registry: metrics,
+    pages: queryPages(() => engine),
   })
   shutdown.onClose('health server', () => health.close())
 
@@ -71,6 +77,7 @@ runMain(async () => {
   const stores = await openStores(config, { names: storeNames(topology), logger, signal: shutdown.signal })
   shutdown.onClose('state', () => stores.close())
 
+  const endpoint = advertisedEndpoint(config, health.url)
   engine = new Engine({
     topology,
     broker: connectKafka({ brokers: [...config.brokers], clientId: config.applicationId }),
@@ -78,9 +85,13 @@ runMain(async () => {
     events: codecs.events,
     registry,
     logger,
-    probes: engineMetrics(metrics, logger, snapshot),
+    probes: engineMetrics(metrics, logger),
     signal: shutdown.signal,
-    settings: { ...settingsOf(config), stateBytesMax: config.stateMemoryMib * mebibyte },
+    settings: {
+      ...settingsOf(config),
+      stateBytesMax: config.stateMemoryMib * mebibyte,
+      ...(endpoint === undefined ? {} : { queryEndpoint: endpoint }),
+    },
   })
   const running = engine
   shutdown.onClose('engine', () => running.close())
