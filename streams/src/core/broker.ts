@@ -181,6 +181,15 @@ export function partitionKey(of: TopicPartition): string {
   return `${of.topic}-${of.partition}`
 }
 
+/** What is in `these` and not in `those`. */
+export function partitionsWithout(
+  these: readonly TopicPartition[],
+  those: readonly TopicPartition[],
+): readonly TopicPartition[] {
+  const keys = new Set(those.map(partitionKey))
+  return these.filter((partition) => !keys.has(partitionKey(partition)))
+}
+
 /** Where consecutive records of one call landed in one partition. */
 export interface ProducedBatch extends TopicPartition {
   /** −1 when the broker knew the batch from an earlier attempt, but not its offset any more. */

@@ -9,7 +9,8 @@ import { kafkaLimits } from './limits.ts'
 
 /** How a leader leads. */
 export interface GroupLeaderOptions extends Pick<DivisionOptions, 'strategy' | 'rebalance' | 'standbys'> {
-  readonly cluster: Cluster
+  /** Brings topics as the cluster has them now. */
+  readonly cluster: Pick<Cluster, 'refresh'>
   readonly groupId: string
   /** How long members may take to give up what was taken from them, before the leader has the group join again. */
   readonly rebalanceTimeoutMs: number
@@ -65,7 +66,8 @@ export class GroupLeader {
   /** True when topics have other partitions than when they were divided, or when partitions are with nobody for too long. Asked again and again. */
   async wantsRebalance(): Promise<boolean> {
     const nowMs = performance.now()
-    if (nowMs - (this.#incompleteSinceMs ?? nowMs) > this.#options.rebalanceTimeoutMs) return true
+    const sinceMs = this.#incompleteSinceMs
+    if (sinceMs !== undefined && nowMs - sinceMs > this.#options.rebalanceTimeoutMs) return true
     const counts = this.#counts
     if (counts === undefined || nowMs - this.#countedMs < kafkaLimits.partitionCheckMs) return false
     const now = await this.#countPartitions([...counts.keys()])

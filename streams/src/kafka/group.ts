@@ -6,7 +6,7 @@ import {
   type GroupMember,
   type GroupMemberOptions,
   type GroupMetadata,
-  partitionKey,
+  partitionsWithout,
   type TopicPartition,
 } from '../core/broker.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
@@ -217,8 +217,8 @@ export class KafkaGroupMember implements GroupMember {
 
   /** Tells the listener what is new and what is not ours any more; true when something is not. */
   async #handOver({ partitions, group }: Generation, listener: GroupListener): Promise<boolean> {
-    const revoked = difference(this.#owned, partitions)
-    const added = difference(partitions, this.#owned)
+    const revoked = partitionsWithout(this.#owned, partitions)
+    const added = partitionsWithout(partitions, this.#owned)
     this.#claimed = partitions
     if (revoked.length > 0) await listener.onRevoked(revoked)
     this.#owned = partitions
@@ -358,10 +358,4 @@ export class KafkaGroupMember implements GroupMember {
       `the members of group ${this.#options.groupId} divide it by another protocol than ${this.#protocol}: all must have the same \`rebalance\` and \`assignment\`; stop all of them, then start them anew`,
     )
   }
-}
-
-/** What is in `these` and not in `those`. */
-function difference(these: readonly TopicPartition[], those: readonly TopicPartition[]): readonly TopicPartition[] {
-  const keys = new Set(those.map(partitionKey))
-  return these.filter((partition) => !keys.has(partitionKey(partition)))
 }

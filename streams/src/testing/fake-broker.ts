@@ -62,7 +62,7 @@ const messageBytesMax = 1_048_588
 
 /**
  * A `Broker` in memory for unit tests: real record batches, transactions with isolation and markers, fencing by epoch and by generation,
- * eager groups, offsets with metadata. Passes the same contract suite as the adapter for Kafka. What it does not do: retention, compaction,
+ * groups, offsets with metadata. Passes the same contract suite as the adapter for Kafka. What it does not do: retention, compaction,
  * compression, quotas, session timeouts, network errors other than those asked for with `failNext`.
  */
 export class FakeBroker implements Broker {

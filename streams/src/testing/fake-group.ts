@@ -9,6 +9,7 @@ import {
   type GroupViewMember,
   type MemberReport,
   partitionKey,
+  partitionsWithout,
   type TopicPartition,
 } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
@@ -259,8 +260,8 @@ export class FakeGroupMember implements GroupMember {
 
   /** A generation has begun. */
   async accept(view: GroupView, { partitions, standbys }: Share): Promise<void> {
-    const revoked = difference(this.owned, partitions)
-    const added = difference(partitions, this.owned)
+    const revoked = partitionsWithout(this.owned, partitions)
+    const added = partitionsWithout(partitions, this.owned)
     this.ownedGeneration = view.generationId
     this.claimed = partitions
     this.standbys = standbys
@@ -269,7 +270,9 @@ export class FakeGroupMember implements GroupMember {
       return
     }
     this.#gate.open()
-    if (revoked.length > 0) await this.#listener?.onRevoked(revoked)
+    // A process that was replaced in the midst of it holds up nobody.
+    if (revoked.length > 0) await Promise.race([this.#listener?.onRevoked(revoked), this.failed])
+    if (this.#isFenced) return
     this.owned = partitions
     await this.#listener?.onAssigned(added, { view, standbys })
   }
@@ -336,9 +339,3 @@ export class FakeGroupMember implements GroupMember {
 }
 
 type Share = Pick<GroupViewMember, 'partitions' | 'standbys'>
-
-/** What is in `these` and not in `those`. */
-function difference(these: readonly TopicPartition[], those: readonly TopicPartition[]): readonly TopicPartition[] {
-  const keys = new Set(those.map(partitionKey))
-  return these.filter((partition) => !keys.has(partitionKey(partition)))
-}

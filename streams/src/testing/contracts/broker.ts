@@ -829,6 +829,30 @@ export function describeBrokerContract(name: string, makeBroker: () => Promise<B
         })
       })
 
+      it('gives away what a static member was to give up when it was killed', async () => {
+        const topic = await makeTopic(2)
+        const groupId = unique('group')
+        const { promise: never } = Promise.withResolvers<void>()
+        const killed = await openMember(groupId, { ...cooperative, groupInstanceId: 'a' })
+        let isGivingUp = false
+        await killed.join([topic], {
+          ...quiet(),
+          onRevoked: () => {
+            isGivingUp = true
+            return never
+          },
+        })
+        const [back, other] = [recording(), recording()]
+        const second = await openMember(groupId, { ...cooperative, groupInstanceId: 'b' })
+        const joined = second.join([topic], other.listener)
+        await eventually(async () => expect(isGivingUp).toBe(true))
+        const returned = await openMember(groupId, { ...cooperative, groupInstanceId: 'a' })
+        await returned.join([topic], back.listener)
+        await joined
+        await eventually(async () => expect([back.assigned().length, other.assigned().length]).toEqual([1, 1]))
+        expect(back.assigned()).not.toEqual(other.assigned())
+      })
+
       it('keeps numbers warm, moves them when the copy has caught up, and lets the copy take over', async () => {
         const topic = await makeTopic(2)
         const groupId = unique('group')
