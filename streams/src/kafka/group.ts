@@ -27,8 +27,14 @@ const sessionTimeoutDefaultMs = 10_000
 /** How long handlers may take at a rebalance, unless said otherwise. */
 export const rebalanceTimeoutDefaultMs = 60_000
 
-/** Beats at least this often, however long the session timeout is: a member learns of a rebalance with its next beat. */
-const heartbeatMaxMs = 1_000
+/**
+ * Beats at least this often, however long the session timeout is: a member learns of a rebalance with its next beat, and until the last one has,
+ * the others wait.
+ */
+const heartbeatMaxMs = 500
+
+/** While partitions are with nobody: the next rebalance begins as soon as those who had them have given them up. */
+const heartbeatSoonMs = 100
 
 /** The longest wait for the answer to a leave request: the broker expels a silent member anyway. */
 const leaveTimeoutMs = 3_000
@@ -38,6 +44,8 @@ interface Generation {
   readonly member: GroupMetadata
   readonly partitions: readonly TopicPartition[]
   readonly group: GroupAssignment
+  /** False when another rebalance is to follow at once. */
+  readonly isComplete: boolean
 }
 
 /** A round of joining that has brought no generation: another one is needed, and what we had may be gone. */
@@ -196,7 +204,7 @@ export class KafkaGroupMember implements GroupMember {
     const heartbeat = new Heartbeat({
       coordinator: this.#coordinator,
       member: generation.member,
-      intervalMs: Math.min(heartbeatMaxMs, this.#sessionTimeoutMs / 3),
+      intervalMs: generation.isComplete ? Math.min(heartbeatMaxMs, this.#sessionTimeoutMs / 3) : heartbeatSoonMs,
       signal: this.#cluster.signal,
       random: this.#cluster.random,
       wantsRebalance: () => this.#leader.wantsRebalance(),
@@ -331,7 +339,7 @@ export class KafkaGroupMember implements GroupMember {
     this.#metadata = member
     this.#standbys = standbys
     this.#gate.open()
-    return { member, partitions, group: { view: view ?? { generationId, members: [alone] }, standbys } }
+    return { member, partitions, group: { view: view ?? { generationId, members: [alone] }, standbys }, isComplete }
   }
 
   #report(): ReportData {
