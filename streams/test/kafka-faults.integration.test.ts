@@ -149,6 +149,45 @@ describe('the Kafka adapter, when connections are lost', () => {
     await member.close()
   })
 
+  it.each(['loseRequest', 'loseAnswer'] as const)(
+    'a cooperative group divides itself when every other join and assignment meets %s, and nobody loses what stays',
+    async (fate) => {
+      const topic = await makeTopic(2)
+      const groupId = unique('group')
+      const calls: string[] = []
+      const has = { stormy: new Set<number>(), calm: new Set<number>() }
+      const follow = (who: keyof typeof has): GroupListener => ({
+        onAssigned: async (partitions) => {
+          for (const { partition } of partitions) has[who].add(partition)
+        },
+        onRevoked: async (partitions) => {
+          calls.push(`revoked ${who} ${partitions.length}`)
+          for (const { partition } of partitions) has[who].delete(partition)
+        },
+        onLost: async () => void calls.push(`lost ${who}`),
+      })
+      const options = { groupId, rebalance: 'cooperative' } as const
+      const counts = new Map<number, number>()
+      proxy.decide = (apiKey) => {
+        if (apiKey !== apiKeys.joinGroup && apiKey !== apiKeys.syncGroup) return 'pass'
+        const count = (counts.get(apiKey) ?? 0) + 1
+        counts.set(apiKey, count)
+        return count % 2 === 0 ? fate : 'pass'
+      }
+      const first = await stormy.openGroupMember({ clientId: 'stormy', groupInstanceId: 'first', ...options })
+      await first.join([topic], follow('stormy'))
+      const second = await calm.openGroupMember({ clientId: 'calm', ...options })
+      await second.join([topic], follow('calm'))
+      await expect.poll(() => [...has.stormy, ...has.calm].sort(), { timeout: patienceMs }).toEqual([0, 1])
+      await expect.poll(() => has.calm.size, { timeout: patienceMs }).toBe(1)
+      await first.commit([...has.stormy].map((partition) => ({ topic, partition, offset: 1, metadata: '' })))
+      expect(calls).toEqual(['revoked stormy 1'])
+      expect(Math.min(...counts.values())).toBeGreaterThan(1)
+      await second.close()
+      await first.close({ leave: true })
+    },
+  )
+
   it('everything says so when no broker can be reached, and works again when one can', async () => {
     const topic = await makeTopic()
     const producer = await stormy.openProducer({ clientId: 'stormy', deliveryTimeoutMs: 1_500 })
