@@ -5,6 +5,7 @@ export const failpoints = [
   'commit:offsets-added',
   'commit:committed',
   'commit:stored',
+  'recovery:written',
   'recovery:restored',
 ] as const
 export type FailpointName = (typeof failpoints)[number]

@@ -86,9 +86,6 @@ export const queryWindowsMax = 5_000
 /** A cursor holds a row's key in base64. */
 export const queryCursorCharactersMax = 64 * 1024
 
-/** Under this many changelog offsets a copy counts as caught up: a task moves to it, since the rest is restored in a moment. Kafka Streams' `acceptable.recovery.lag`. */
-export const caughtUpLagMax = 10_000
-
 /** Between two requests of this member for another division, because copies have caught up: each is a rebalance of the whole group. */
 export const rejoinIntervalMs = 5_000
 

@@ -159,11 +159,57 @@ describe('a restore', () => {
     expect(await rows()).toEqual({ a: '1' })
   })
 
+  it('keeps what it has read when it is interrupted', async () => {
+    const records = Array.from({ length: 500 }, (_, index) => entry(`k${index}`, '1'))
+    broker.append(records)
+    const producer = await broker.openTransactionalProducer({ clientId: 'test', transactionalId: 't' })
+    await producer.send([entry('open', '1')])
+    let polls = 0
+    expect(await restore({ interrupted: () => polls++ === 2 })).toBeUndefined()
+    expect(content.changelogOffset).toBe(500)
+    expect(Object.keys(await rows())).toHaveLength(500)
+    await producer.close()
+  })
+
+  it('hands each store over when it is complete, whatever the others still lack', async () => {
+    broker.createTopic('app-other-changelog', 1)
+    broker.append([entry('a', '1')])
+    const producer = await broker.openTransactionalProducer({ clientId: 'test', transactionalId: 't' })
+    await producer.send([{ ...entry('b', '1'), topic: 'app-other-changelog' }])
+    const job: RestoreJob = { taskId: '0_0', spec: plain, rows: new MemoryStore(content), changelog }
+    const other: RestoreJob = {
+      taskId: '1_0',
+      spec: { ...plain, name: 'other' },
+      rows: new MemoryStore(),
+      changelog: { topic: 'app-other-changelog', partition: 0 },
+    }
+    const restored: string[] = []
+    const done = Promise.withResolvers<void>()
+    const restoring = restoreStores([other, job], {
+      ...nothing(),
+      broker,
+      admin,
+      onRestored: async ({ taskId }, offset) => {
+        restored.push(`${taskId} ${offset}`)
+        done.resolve()
+      },
+    })
+    await done.promise
+    expect(restored).toEqual(['0_0 1'])
+    await producer.commit()
+    await restoring
+    expect(restored).toEqual(['0_0 1', '1_0 2'])
+  })
+
   it('tells how far it is', async () => {
     broker.append(Array.from({ length: 500 }, (_, index) => entry(`k${index}`, '1')))
     const seen: RestoreProgress[] = []
     await restore({ onProgress: (progress) => seen.push(progress) })
+    expect(seen.at(0)).toMatchObject({ stores: 1, records: 0, remaining: 500, secondsLeft: undefined })
     expect(seen.at(-1)).toMatchObject({ stores: 1, records: 500, remaining: 0, secondsLeft: 0 })
+    expect(seen.at(-1)?.perStore).toEqual([
+      { taskId: '0_0', store: 'counts', partition: 0, records: 500, remaining: 0 },
+    ])
   })
 })
 

@@ -5,6 +5,7 @@ import type { Logger } from '../core/logger.ts'
 import { RecordCursor } from '../core/record-cursor.ts'
 import type { Change } from '../state/store.ts'
 import { boundsOf, type ChangelogCopy, changelogBounds, collectChanges, startOffset } from './changelog-copy.ts'
+import type { Failpoint } from './failpoint.ts'
 import {
   pollWaitMsMax,
   restoreChangesMax,
@@ -52,6 +53,7 @@ export interface RestoreParts {
   readonly onProgress: (progress: RestoreProgress) => void
   /** Called once for every store when it is complete, with the changelog offset that it then holds. */
   readonly onRestored?: (job: RestoreJob, offset: number) => Promise<void>
+  readonly failpoint?: Failpoint
 }
 
 /**
@@ -113,13 +115,13 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
   const report = new RestoreReport(stores, parts)
   const cursor = new RecordCursor()
   let lastArrivalMs = parts.clock.nowMs()
+  report.tell(lastArrivalMs)
   while (unfinished.size > 0) {
     if (parts.interrupted()) {
       for (const store of unfinished.values()) if (store.changes.length > 0) await write(store)
       return false
     }
     const fetched = await poll(fetcher, parts)
-    let moved = false
     for (const batches of fetched) {
       const store = unfinished.get(partitionKey(batches))
       if (store === undefined) continue
@@ -127,26 +129,36 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
       // Records that are in memory already come without a wait: the tasks that run beside have their turn.
       await new Promise((resolve) => setImmediate(resolve))
     }
+    const moved = moveOn(unfinished.values(), fetcher)
+    const nowMs = parts.clock.nowMs()
+    report.tell(nowMs)
     for (const [key, store] of unfinished) {
-      const position = fetcher.position(store.job.changelog) ?? store.position
-      if (position > store.position) {
-        moved = true
-        store.position = position
-      }
-      if (position < store.end && store.changes.length < restoreChangesMax) continue
+      const isDone = store.position >= store.end
+      if (!isDone && store.changes.length < restoreChangesMax) continue
       await write(store)
-      if (position < store.end) continue
+      await parts.failpoint?.('recovery:written')
+      if (!isDone) continue
       unfinished.delete(key)
       fetcher.remove([store.job.changelog])
       await parts.onRestored?.(store.job, store.position)
     }
-    const nowMs = parts.clock.nowMs()
     if (moved) lastArrivalMs = nowMs
     else if (nowMs - lastArrivalMs > restoreStallMsMax) throw stalled([...unfinished.values()], nowMs - lastArrivalMs)
-    report.tell(nowMs)
   }
   report.done(parts.clock.nowMs())
   return true
+}
+
+/** Takes over how far the fetcher is, markers and gaps included; true when it has moved. */
+function moveOn(stores: Iterable<RestoringStore>, fetcher: Fetcher): boolean {
+  let moved = false
+  for (const store of stores) {
+    const position = fetcher.position(store.job.changelog) ?? store.position
+    if (position <= store.position) continue
+    store.position = position
+    moved = true
+  }
+  return moved
 }
 
 async function poll(fetcher: Fetcher, parts: RestoreParts): Promise<readonly FetchedBatches[]> {

@@ -9,6 +9,7 @@ import {
 } from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import { hasCode } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import type { Logger } from '../core/logger.ts'
 import { RecordCursor } from '../core/record-cursor.ts'
 import type { ByteStore, ByteStoreProvider, Change, CommittedRows } from '../state/store.ts'
@@ -19,7 +20,6 @@ import { taskId } from './assignment.ts'
 import { boundsOf, type ChangelogCopy, changelogBounds, collectChanges, startOffset } from './changelog-copy.ts'
 import { ExpiredRows } from './expired-rows.ts'
 import {
-  caughtUpLagMax,
   pollWaitMsMax,
   retryWaitMsMax,
   retryWaitMsMin,
@@ -228,7 +228,7 @@ export class StandbyReplicas {
   #lookWhoHasCaughtUp(): void {
     for (const number of this.#lagging) {
       const lag = this.lagOf(number)
-      if (lag === undefined || lag > caughtUpLagMax) continue
+      if (lag === undefined || lag > limits.caughtUpLagMax) continue
       this.#lagging.delete(number)
       this.#hasCaughtUp = true
       this.#options.logger.info({ number, lag }, 'a standby has caught up')

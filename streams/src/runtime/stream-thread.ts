@@ -1,6 +1,7 @@
 import type { Admin, Broker, Fetcher, MemberReport, TopicPartition } from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import type { Logger } from '../core/logger.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { ByteStoreProvider } from '../state/store.ts'
@@ -16,7 +17,6 @@ import { GroupSession } from './group-session.ts'
 import { KeptState } from './kept-state.ts'
 import {
   bufferedBytesMax,
-  caughtUpLagMax,
   keptStateCheckMs,
   outgoingBytesMax,
   pollWaitMsMax,
@@ -304,7 +304,7 @@ export class StreamThread {
       const isHere = this.#inUse.has(number)
       const lag = isHere ? this.#lagInUse(number) : this.#kept.lagOf(number)
       if (lag === undefined) continue
-      if (isHere || this.#kept.isOnDisk(number) || lag <= caughtUpLagMax) warm.push({ number, lag })
+      if (isHere || this.#kept.isOnDisk(number) || lag <= limits.caughtUpLagMax) warm.push({ number, lag })
     }
     return { endpoint: this.#options.queryEndpoint, warm }
   }

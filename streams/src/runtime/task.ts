@@ -70,8 +70,10 @@ export interface TaskCommit {
   readonly changelog: ReadonlyMap<string, readonly ChangelogEntry[]>
   /** Every input with a position, with the task's metadata; empty when nothing moved. */
   readonly offsets: readonly (TopicPartition & CommittedOffset)[]
-  /** Nothing to send, nothing to write: skip this task. */
+  /** Nothing to send: the transaction can do without this task. */
   readonly empty: boolean
+  /** Empty, but the stores may be written: rows that are over by the stream time that is committed already. */
+  readonly expiredOnly: boolean
 }
 
 /**
@@ -97,6 +99,7 @@ export class StreamTask {
   #written: WrittenMark | undefined
   #isIdle = false
   #consumedAtCommit = 0
+  #streamTimeAtCommitMs = -1
   #closed = false
 
   constructor(options: StreamTaskOptions) {
@@ -186,6 +189,7 @@ export class StreamTask {
       for (const [hash, nodeTimes] of metadata.times) times.set(hash, laterTimes(times.get(hash), nodeTimes))
     }
     this.#state.streamTimeMs = this.#state.streamTime.nowMs
+    this.#streamTimeAtCommitMs = this.#state.streamTimeMs
     for (const node of this.#nodes) {
       node.restoredTimes = times.get(nodeHash(node.name)) ?? []
       await node.init()
@@ -255,7 +259,14 @@ export class StreamTask {
     this.#state.commitRequested = false
     const offsets = isMoved || isMarked ? this.#offsets() : []
     const empty = records.length === 0 && changelog.size === 0 && offsets.length === 0
-    return { records, changelog, offsets, empty }
+    if (offsets.length > 0) this.#streamTimeAtCommitMs = this.streamTimeMs
+    return {
+      records,
+      changelog,
+      offsets,
+      empty,
+      expiredOnly: empty && this.#streamTimeAtCommitMs === this.streamTimeMs,
+    }
   }
 
   /** Commit, step 4: the transaction is committed; writes the stores. `changelogOffsets`: per store the offset behind its last changelog record. */
