@@ -10,7 +10,7 @@ export interface FaultCommand {
   readonly quick: boolean
   /** A guarantee to be broken on purpose, to see that the run notices. */
   readonly sabotage: string | undefined
-  /** Leave the data, the logs and the state directories. */
+  /** Leave the data, the logs and the state directories, also when the run has passed. */
   readonly keep: boolean
 }
 

@@ -2,10 +2,10 @@ import { randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { faultUsage, parseFaultCommand } from './command-line.ts'
+import { type FaultCommand, faultUsage, parseFaultCommand } from './command-line.ts'
 import { engineSuite } from './engine/engine-suite.ts'
 import { FaultError } from './fault-error.ts'
-import { exitCodes, type FaultSuite } from './suite.ts'
+import { exitCodes, type FaultSuite, type Verdict } from './suite.ts'
 
 /** Every suite, by its name. */
 const suites: Readonly<Record<string, FaultSuite>> = { engine: engineSuite }
@@ -15,12 +15,11 @@ const report = (line: string) => process.stdout.write(`${line}\n`)
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
 
-process.exitCode = 1
 try {
   process.exitCode = await main()
 } catch (error) {
-  const text = error instanceof FaultError ? error.message : error instanceof Error ? error.stack : error
-  process.stderr.write(`\n${stop.signal.aborted ? 'Stopped before it was done' : text}\n`)
+  process.stderr.write(`\n${textOf(error)}\n`)
+  process.exitCode = exitCodes.failed
 }
 // Nothing of ours is left to wait for, whatever a library may still hold open.
 process.exit()
@@ -39,11 +38,26 @@ async function main(): Promise<number> {
     report(faultUsage(suites))
     return 0
   }
-  const scratch = mkdtempSync(join(tmpdir(), 'millrace-faults-'))
-  report(`seed ${command.seed}${command.keep ? `, files in ${scratch}` : ''}`)
+  return exitCodes[await runIn(mkdtempSync(join(tmpdir(), 'millrace-faults-')), suite, command)]
+}
+
+/** Runs a suite in a folder, and deletes the folder unless something is to be looked at. */
+async function runIn(scratch: string, suite: FaultSuite, command: FaultCommand): Promise<Verdict> {
+  report(`seed ${command.seed}`)
+  let verdict: Verdict = 'failed'
   try {
-    return exitCodes[await suite.run({ command, scratch, environment: process.env, report, signal: stop.signal })]
-  } finally {
-    if (!command.keep) rmSync(scratch, { recursive: true, force: true })
+    verdict = await suite.run({ command, scratch, environment: process.env, report, signal: stop.signal })
+  } catch (error) {
+    process.stderr.write(`\n${textOf(error)}\n`)
+    report(`faults: ${command.suite}: ${stop.signal.aborted ? 'stopped' : 'failed'}`)
   }
+  const isWanted = command.keep || (verdict !== 'passed' && command.sabotage === undefined && !stop.signal.aborted)
+  if (isWanted) report(`logs, state and data are left in ${scratch}`)
+  else rmSync(scratch, { recursive: true, force: true })
+  return verdict
+}
+
+function textOf(error: unknown): string {
+  if (stop.signal.aborted) return 'Stopped before it was done'
+  return error instanceof FaultError ? error.message : error instanceof Error ? (error.stack ?? '') : String(error)
 }

@@ -10,7 +10,7 @@ export const exitCodes: Readonly<Record<Verdict, number>> = { passed: 0, failed:
 /** What a suite may use. */
 export interface SuiteContext {
   readonly command: FaultCommand
-  /** An empty folder, deleted afterwards. */
+  /** An empty folder, deleted afterwards when the run has passed. */
   readonly scratch: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly report: (line: string) => void

@@ -1,6 +1,5 @@
 import type { WindowTable } from './event-source.ts'
 import { differencesShown, graceMs, windowSizeMs } from './limits.ts'
-import { lowerBound, type ReadRecord } from './live-reader.ts'
 import type { WindowTotals, ways } from './topology.ts'
 
 /** What one check found. */
@@ -80,34 +79,43 @@ export function checkFinals(results: readonly (readonly ReadRecord[])[], streamT
 }
 
 /**
- * What a reader saw while things broke is what the log has in the end, up to where the reader came: nothing vanished, nothing came in between
- * later.
+ * What a reader saw while things broke is, in the same order, what the log has in the end up to where the reader came: nothing vanished, nothing
+ * came in between later, nothing came twice.
  */
 export function checkLiveReader(
-  live: { readonly seen: readonly (readonly ReadRecord[])[]; readonly contradictions: readonly string[] },
+  seen: readonly (readonly ReadRecord[])[],
   results: readonly (readonly ReadRecord[])[],
 ): CheckResult {
-  const broken = [...live.contradictions]
+  const broken: string[] = []
   let records = 0
-  for (const [partition, seen] of live.seen.entries()) {
-    const there = results[partition] ?? []
-    records += seen.length
-    for (const { offset, key, value } of seen) {
-      const found = there[lowerBound(there, offset)]
-      if (found?.offset !== offset)
-        broken.push(`partition ${partition} offset ${offset}: ${key} ${value} was read and is gone`)
-      else if (found.key !== key || found.value !== value)
-        broken.push(
-          `partition ${partition} offset ${offset}: ${key} ${value} was read and is ${found.key} ${found.value}`,
-        )
-    }
-    const end = (seen.at(-1)?.offset ?? -1) + 1
-    for (const { offset, key } of there.slice(0, lowerBound(there, end))) {
-      if (seen[lowerBound(seen, offset)]?.offset !== offset)
-        broken.push(`partition ${partition} offset ${offset}: ${key} is there and was passed over by the reader`)
-    }
+  for (const [partition, list] of seen.entries()) {
+    records += list.length
+    compareSeen(list, results[partition] ?? [], (what) => broken.push(`partition ${partition} ${what}`))
   }
   return { title: 'what the subscriber read meanwhile is what the log holds', looked: `${records} records`, broken }
+}
+
+function compareSeen(seen: readonly ReadRecord[], there: readonly ReadRecord[], found: (what: string) => void): void {
+  let at = 0
+  let last = -1
+  for (const { offset, key, value } of seen) {
+    const what = `offset ${offset}: ${key} ${value}`
+    if (offset <= last) {
+      found(`${what} was read after offset ${last}`)
+      continue
+    }
+    last = offset
+    for (; (there[at]?.offset ?? offset) < offset; at++) {
+      found(`offset ${there[at]?.offset}: ${there[at]?.key} is there and was passed over by the reader`)
+    }
+    const same = there[at]
+    if (same?.offset !== offset) {
+      found(`${what} was read and is gone`)
+      continue
+    }
+    if (same.key !== key || same.value !== value) found(`${what} was read and is ${same.key} ${same.value}`)
+    at++
+  }
 }
 
 /** One line that says whether it holds, and the first differences when it does not. */

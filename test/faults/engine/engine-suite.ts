@@ -1,41 +1,32 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type KafkaAlone, startKafkaAlone } from '@millrace/local/kafka'
-import { type Broker, partitionKey } from '@millrace/streams'
+import type { Broker } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { Kafka, logLevel, type Admin as SubscriberAdmin } from 'kafkajs'
-import { FaultError } from '../fault-error.ts'
 import { Random } from '../random.ts'
 import type { FaultSuite, SuiteContext, Verdict } from '../suite.ts'
-import {
-  type CheckResult,
-  checkFinals,
-  checkGrowth,
-  checkLiveReader,
-  checkText,
-  compareTables,
-  lastResults,
-} from './checks.ts'
+import { type CheckResult, compareTables, lastResults } from './checks.ts'
 import { EventFeed } from './event-feed.ts'
 import { EventSource } from './event-source.ts'
-import { collectEvidence, type Evidence } from './evidence.ts'
+import { abortedTransactions, collectEvidence } from './evidence.ts'
 import { killsOf, type PlannedFault, planFaults } from './fault-plan.ts'
-import { type FaultRecord, FaultRunner } from './fault-runner.ts'
+import { type FaultRecord, FaultRunner, faultText } from './fault-runner.ts'
 import { Instances } from './instances.ts'
-import { drainDeadlineMs, instancesCount, numStandbys, partitions } from './limits.ts'
-import { LiveReader, type ReadRecord } from './live-reader.ts'
-import { sqlTotals } from './sql-totals.ts'
-import { checkStores } from './store-rows.ts'
-import { abortMarkers, partitionsOf, readCommitted } from './topic-log.ts'
-import { internalTopics, ways } from './topology.ts'
+import { judge, readResults } from './judgement.ts'
+import { drainDeadlineMs, instancesCount, numStandbys, openKillsNeeded, partitions } from './limits.ts'
+import { LiveReader } from './live-reader.ts'
+import { reportText, verdictOf, verdictText } from './run-report.ts'
+import { abortMarkers, type ReadRecord } from './topic-log.ts'
+import { inputTopic, resultsTopic, ways, writtenTopics } from './topology.ts'
 
-const applicationId = 'faults'
-const input = 'fault-events'
-const output = 'fault-results'
-const openKillsNeeded = { full: 5, quick: 2 }
 const calmAtEndMs = 3_000
 const pollMs = 500
 
+/**
+ * Each breaks one thing that the run must notice: the engine's guarantee, a result on its way to the check, the subscriber's isolation; and
+ * without faults the run must say that it shows nothing.
+ */
 const sabotages = ['at-least-once', 'drop-result', 'reader-uncommitted', 'no-faults'] as const
 
 /**
@@ -65,12 +56,12 @@ class EngineRun {
   readonly #broker: Broker
   readonly #admin: SubscriberAdmin
   readonly #source: EventSource
-  readonly #reader: LiveReader
   readonly #instances: Instances
+  readonly #over = new AbortController()
   readonly #startedMs = Date.now()
 
   constructor(context: SuiteContext, kafka: KafkaAlone, kafkaFolder: string) {
-    const { command, scratch } = context
+    const { seed, sabotage } = context.command
     const brokers = [kafka.address]
     this.#context = context
     this.#kafka = kafka
@@ -78,19 +69,9 @@ class EngineRun {
     this.#broker = connectKafka({ brokers, clientId: 'faults-checker' })
     const retry = { retries: 20, initialRetryTime: 100, maxRetryTime: 2_000 }
     this.#admin = new Kafka({ clientId: 'faults-admin', brokers, logLevel: logLevel.NOTHING, retry }).admin()
-    this.#source = new EventSource(command.seed)
-    this.#reader = new LiveReader({
-      brokers,
-      topic: output,
-      partitions,
-      groupId: 'fault-subscriber',
-      readUncommitted: command.sabotage === 'reader-uncommitted',
-    })
-    const guarantee = command.sabotage === 'at-least-once' ? 'at_least_once' : 'exactly_once'
-    this.#instances = new Instances(
-      { brokers, applicationId, input, output, guarantee, numStandbys },
-      join(scratch, 'instances'),
-    )
+    this.#source = new EventSource(seed)
+    const guarantee = sabotage === 'at-least-once' ? 'at_least_once' : 'exactly_once'
+    this.#instances = new Instances({ brokers, guarantee, numStandbys }, join(context.scratch, 'instances'))
   }
 
   async run(): Promise<Verdict> {
@@ -98,40 +79,58 @@ class EngineRun {
     const plan = command.sabotage === 'no-faults' ? [] : planFaults(command.seed, command.quick)
     await this.#createTopics()
     await this.#admin.connect()
-    const feed = await EventFeed.open(this.#broker, this.#source, input)
+    const feed = await EventFeed.open(this.#broker, this.#source, inputTopic)
+    const isolation = command.sabotage === 'reader-uncommitted' ? 'uncommitted' : 'committed'
+    const reader = await LiveReader.open(this.#broker, isolation)
     const broken = Promise.race([
+      reader.failed.then((error) => Promise.reject(error)),
       this.#instances.failed,
       feed.failed.then((error) => Promise.reject(error)),
       this.#kafka.failed.then((error) => Promise.reject(error)),
     ])
     try {
-      const work = this.#breakThings(plan, feed)
-      const faults = await Promise.race([work, broken])
-      return await this.#judge(plan, faults)
+      const faults = await Promise.race([this.#breakThings(plan, { feed, reader }), broken])
+      const ends = await this.#end(reader)
+      return await this.#conclude({ plan, faults, ends, reader })
     } finally {
+      this.#over.abort()
       this.#instances.kill()
-      await Promise.allSettled([feed.stop(), this.#reader.stop(), this.#admin.disconnect()])
+      await Promise.allSettled([feed.stop(), reader.stop(), this.#admin.disconnect()])
     }
   }
 
-  /** Returns when everything that was sent is counted and nobody is running any more. */
-  async #breakThings(plan: readonly PlannedFault[], feed: EventFeed): Promise<readonly FaultRecord[]> {
+  async #createTopics(): Promise<void> {
+    const admin = await this.#broker.openAdmin()
+    await admin.createTopics(
+      [inputTopic, resultsTopic].map((name) => ({
+        name,
+        partitions,
+        replicationFactor: 1,
+        config: { 'retention.ms': '-1' },
+      })),
+    )
+    await admin.close()
+  }
+
+  /** Returns when the faults are over, nothing more is sent, and all instances run. */
+  async #breakThings(
+    plan: readonly PlannedFault[],
+    { feed, reader }: { readonly feed: EventFeed; readonly reader: LiveReader },
+  ): Promise<readonly FaultRecord[]> {
     const { report, signal, command } = this.#context
-    await this.#reader.start()
+    reader.start()
     this.#instances.open(instancesCount)
     feed.start()
     await this.#instances.allRunning()
-    report(
-      `${instancesCount} instances run; ${plan.length} faults with ${killsOf(plan.map(({ fault }) => fault))} kills follow`,
-    )
+    const kills = killsOf(plan.map(({ fault }) => fault))
+    report(`${instancesCount} instances run; ${plan.length} faults with ${kills} kills follow`)
     const runner = new FaultRunner({
       instances: this.#instances,
-      applicationId,
       address: this.#kafka.address,
       brokerFolder: this.#kafkaFolder,
       admin: this.#admin,
       random: new Random(command.seed + 1),
-      signal,
+      signal: AbortSignal.any([signal, this.#over.signal]),
       onFault: (record) => report(faultText(record)),
     })
     await runner.run(plan)
@@ -142,103 +141,32 @@ class EngineRun {
     return runner.records
   }
 
-  async #judge(plan: readonly PlannedFault[], faults: readonly FaultRecord[]): Promise<Verdict> {
-    const { command, report } = this.#context
-    const checks: CheckResult[] = []
-    const drained = await this.#drained()
-    const badExits = await this.#instances.stop()
-    checks.push({ title: 'every instance closes when asked', looked: `${instancesCount} instances`, broken: badExits })
-    report(`${this.#seconds()} ${drained ? 'everything is counted' : 'not everything was counted in time'}; checking`)
-
-    const openTransactions = await this.#openTransactions()
-    checks.push({
-      title: 'no transaction is left open',
-      looked: `${openTransactions.looked} partitions`,
-      broken: openTransactions.open,
-    })
-    const results = await this.#results()
-    await this.#readerAtEnd(results)
-    if (command.sabotage === 'drop-result') dropLast(results)
-    const { totals, events } = await sqlTotals(this.#broker, input)
-    const sent = { name: 'the generator', table: this.#source.totals }
-    const sql = { name: 'SQL', table: totals }
-    checks.push(compareTables(`the input is what was sent (${events} events)`, sent, sql))
-    for (const way of ways) {
-      const results_ = { name: 'the result', table: lastResults(results, way) }
-      checks.push(compareTables(`results from ${way} are those of SQL over the input`, results_, sql))
-    }
-    checks.push(checkGrowth('no total goes down in the log', results))
-    checks.push(checkGrowth('no total went down for the subscriber', this.#reader.seen))
-    checks.push(checkLiveReader(this.#reader, results))
-    const slots = this.#instances.slots.map(({ process }) => process)
-    checks.push(await checkStores(slots, totals, this.#source.streamTimeMs))
-    checks.push(checkFinals(results, this.#source.streamTimeMs))
-    const late = this.#instances.reports('dropped')
-    checks.push({
-      title: 'no record is dropped',
-      looked: `${this.#instances.all.length} processes`,
-      broken: late.map(({ reason, records }) => `${records} records: ${reason}`),
-    })
-
-    const markers = (
-      await Promise.all([output, ...internalTopics(applicationId)].map((topic) => abortMarkers(this.#broker, topic)))
-    ).flat()
-    const evidence = collectEvidence(
-      { faults, instances: this.#instances, markers },
-      {
-        kills: plan.length === 0 ? 1 : killsOf(plan.map(({ fault }) => fault)),
-        openKills: command.quick ? openKillsNeeded.quick : openKillsNeeded.full,
-      },
-    )
-    return this.#report(faults, evidence, checks)
-  }
-
-  #report(faults: readonly FaultRecord[], evidence: readonly Evidence[], checks: readonly CheckResult[]): Verdict {
-    const { report, command } = this.#context
-    const isBroken = checks.some(({ broken }) => broken.length > 0)
-    const missing = evidence.filter(({ found, needed }) => found < needed)
-    report(`\nFaults\n${faults.map(faultText).join('\n')}`)
-    report(`\nWhat the engine did\n${this.#deeds()}`)
-    report(`\nDid the faults hit?`)
-    for (const { title, found, needed } of evidence) {
-      report(`  ${found < needed ? 'NO    ' : 'yes   '}  ${title}: ${found} (at least ${needed})`)
-    }
-    report(`\nDoes it hold?\n${checks.map(checkText).join('\n')}`)
-    const verdict = isBroken ? 'failed' : missing.length > 0 ? 'invalid' : 'passed'
-    const said = verdict === 'invalid' ? 'INVALID: the faults did not hit, so that this run shows nothing' : verdict
-    report(`\nseed ${command.seed}, ${this.#seconds()}\nfaults: engine: ${said}`)
-    return verdict
-  }
-
-  #deeds(): string {
-    const commits = this.#instances.reports('committed')
-    const total = (of: (report: (typeof commits)[number]) => number) =>
-      commits.reduce((sum, report) => sum + of(report), 0)
-    const restored = this.#instances.reports('restored').filter(({ records }) => records > 0)
-    const codes = new Map<string, number>()
-    for (const { code } of this.#instances.reports('restarted')) codes.set(code, (codes.get(code) ?? 0) + 1)
+  /** Waits until everything is counted, and closes the instances. */
+  async #end(reader: LiveReader): Promise<readonly CheckResult[]> {
+    const isCounted = await this.#counted(reader)
+    this.#context.report(`${this.#seconds()} ${isCounted ? 'everything is' : 'NOT everything was'} counted; checking`)
+    const late = `the subscriber did not have the right totals, or a partition number not one instance, after ${drainDeadlineMs / 1_000} s`
     return [
-      `  ${this.#instances.all.length} processes, ${total(({ commits: number }) => number)} commits, ${total(({ records }) => records)} records sent, ${total(({ changelogRecords }) => changelogRecords)} changelog records`,
-      `  ${restored.length} restores of ${restored.reduce((sum, { records }) => sum + records, 0)} records`,
-      `  began anew: ${[...codes].map(([code, times]) => `${code} ${times}×`).join(', ') || 'never'}`,
-    ].join('\n')
+      {
+        title: 'everything is counted in time',
+        looked: `${this.#source.given} events`,
+        broken: isCounted ? [] : [late],
+      },
+      {
+        title: 'every instance closes when asked',
+        looked: `${instancesCount} instances`,
+        broken: await this.#instances.stop(),
+      },
+    ]
   }
 
-  async #createTopics(): Promise<void> {
-    const admin = await this.#broker.openAdmin()
-    await admin.createTopics(
-      [input, output].map((name) => ({ name, partitions, replicationFactor: 1, config: { 'retention.ms': '-1' } })),
-    )
-    await admin.close()
-  }
-
-  /** Waits until the results are as they should be, and each number has its instance; whether they are is checked afterwards, over everything. */
-  async #drained(): Promise<boolean> {
+  /** Waits until the subscriber has what is right, and each number has its instance. */
+  async #counted(reader: LiveReader): Promise<boolean> {
     const sent = { name: 'sent', table: this.#source.totals }
-    const isCounted = (way: (typeof ways)[number]) =>
-      compareTables('', { name: way, table: lastResults(this.#reader.seen, way) }, sent).broken.length === 0
+    const isRight = (way: (typeof ways)[number]) =>
+      compareTables('', { name: way, table: lastResults(reader.seen, way) }, sent).broken.length === 0
     const endMs = Date.now() + drainDeadlineMs
-    while (!this.#instances.isShared || !ways.every(isCounted)) {
+    while (!this.#instances.isShared || !ways.every(isRight)) {
       if (Date.now() > endMs) return false
       await delay(pollMs)
       this.#context.signal.throwIfAborted()
@@ -246,52 +174,25 @@ class EngineRun {
     return true
   }
 
-  /** Partitions where readers of committed records do not come to the end. */
-  async #openTransactions(): Promise<{ readonly looked: number; readonly open: readonly string[] }> {
-    const admin = await this.#broker.openAdmin()
-    const topics = [output, ...internalTopics(applicationId)]
-    const all = (await Promise.all(topics.map((topic) => partitionsOf(this.#broker, topic)))).flat()
-    try {
-      const [committed, latest] = [
-        await admin.listOffsets(all, 'latestCommitted'),
-        await admin.listOffsets(all, 'latest'),
-      ]
-      const open = all
-        .map(partitionKey)
-        .filter((key) => committed.get(key) !== latest.get(key))
-        .map((key) => `${key} is readable up to ${committed.get(key)} of ${latest.get(key)}`)
-      return { looked: all.length, open }
-    } finally {
-      await admin.close()
-    }
-  }
-
-  async #results(): Promise<ReadRecord[][]> {
-    const results: ReadRecord[][] = Array.from({ length: partitions }, () => [])
-    await readCommitted(
-      this.#broker,
-      output,
-      ({ bytes, offset, keyStart, keyEnd, valueStart, valueEnd }, partition) => {
-        const key = bytes.toString('utf8', keyStart, keyEnd)
-        results[partition]?.push({ offset, key, value: bytes.toString('utf8', valueStart, valueEnd) })
+  async #conclude({ plan, faults, ends, reader }: Outcome): Promise<Verdict> {
+    const { command, report } = this.#context
+    const results = await readResults(this.#broker)
+    if (command.sabotage === 'drop-result') dropLast(results)
+    const [broker, source, instances] = [this.#broker, this.#source, this.#instances]
+    const checks = [...ends, ...(await judge({ broker, source, reader, instances, results }))]
+    const markers = (await Promise.all(writtenTopics.map((topic) => abortMarkers(broker, topic)))).flat()
+    const evidence = collectEvidence(
+      { faults, instances, markers },
+      {
+        kills: Math.max(killsOf(plan.map(({ fault }) => fault)), 1),
+        openKills: command.quick ? openKillsNeeded.quick : openKillsNeeded.full,
       },
     )
-    return results
-  }
-
-  async #readerAtEnd(results: readonly (readonly ReadRecord[])[]): Promise<void> {
-    const endMs = Date.now() + drainDeadlineMs
-    const isThere = () =>
-      results.every(
-        (records, partition) => (this.#reader.seen[partition]?.at(-1)?.offset ?? -1) >= (records.at(-1)?.offset ?? -1),
-      )
-    while (!isThere()) {
-      if (Date.now() > endMs)
-        throw new FaultError(
-          `the subscriber did not come to the end of the results within ${drainDeadlineMs / 1_000} s`,
-        )
-      await delay(pollMs)
-    }
+    const aborted = abortedTransactions(markers)
+    report(reportText({ faults, instances, evidence, checks, abortedTransactions: aborted }))
+    const verdict = verdictOf({ checks, evidence })
+    report(`seed ${command.seed}, ${this.#seconds()}\nfaults: engine: ${verdictText(verdict)}`)
+    return verdict
   }
 
   #seconds(): string {
@@ -299,12 +200,16 @@ class EngineRun {
   }
 }
 
+/** What is known when everything has come to rest. */
+interface Outcome {
+  readonly plan: readonly PlannedFault[]
+  readonly faults: readonly FaultRecord[]
+  /** What was checked on the way there. */
+  readonly ends: readonly CheckResult[]
+  readonly reader: LiveReader
+}
+
 /** Takes away the last result of one window, as if it had never come. */
 function dropLast(results: ReadRecord[][]): void {
   results.find((records) => records.length > 0)?.pop()
-}
-
-function faultText({ atMs, what, instance, transaction, note }: FaultRecord): string {
-  const state = transaction === undefined ? '' : `transaction ${transaction.state}`
-  return `  ${(atMs / 1_000).toFixed(1).padStart(6)} s  ${instance.padEnd(7)} ${what.padEnd(34)} ${state.padEnd(28)} ${note}`.trimEnd()
 }

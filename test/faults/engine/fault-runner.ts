@@ -9,6 +9,7 @@ import type { Fault, PlannedFault } from './fault-plan.ts'
 import type { FailpointName, InstanceReport } from './instance-settings.ts'
 import type { Instances, Slot } from './instances.ts'
 import { brokerDeadlineMs, failpointDeadlineMs, sessionTimeoutMs } from './limits.ts'
+import { applicationId } from './topology.ts'
 
 /** What was done to whom, and what the broker said of its transaction right then. */
 export interface FaultRecord {
@@ -24,7 +25,6 @@ export interface FaultRecord {
 /** What faults are done to. */
 export interface FaultTargets {
   readonly instances: Instances
-  readonly applicationId: string
   /** Of the only broker. */
   readonly address: string
   readonly brokerFolder: string
@@ -192,7 +192,7 @@ export class FaultRunner {
 
   /** The group is at rest without this instance: others have what it had. */
   async #isOutOfGroup(slot: Slot): Promise<boolean> {
-    const { admin, applicationId } = this.#targets
+    const { admin } = this.#targets
     const group = (await admin.describeGroups([applicationId])).groups[0]
     return group?.state === 'Stable' && group.members.every(({ clientId }) => clientId !== slot.process.transactionalId)
   }
@@ -213,6 +213,12 @@ export class FaultRunner {
     this.records.push(noted)
     this.#targets.onFault(noted)
   }
+}
+
+/** One line of the report. */
+export function faultText({ atMs, what, instance, transaction, note }: FaultRecord): string {
+  const state = transaction === undefined ? '' : `transaction ${transaction.state}`
+  return `  ${(atMs / 1_000).toFixed(1).padStart(6)} s  ${instance.padEnd(7)} ${what.padEnd(34)} ${state.padEnd(28)} ${note}`.trimEnd()
 }
 
 /** The broker, and not this process by itself, said that the work belongs to somebody else. */

@@ -6,9 +6,6 @@ export type FailpointName = Parameters<NonNullable<StreamsAppOptions['failpoint'
 /** What an instance is told at its start, as JSON in its first argument. */
 export interface InstanceSettings {
   readonly brokers: readonly string[]
-  readonly applicationId: string
-  readonly input: string
-  readonly output: string
   readonly stateDirectory: string
   readonly guarantee: 'exactly_once' | 'at_least_once'
   /** How many others keep copies of each instance's state. */

@@ -4,13 +4,13 @@ import { connectKafka } from '@millrace/streams/kafka'
 import { openRocksDbStores } from '@millrace/streams/rocksdb'
 import type { FailpointName, InstanceOrder, InstanceReport, InstanceSettings } from './instance-settings.ts'
 import { commitIntervalMs, sessionTimeoutMs, transactionTimeoutMs } from './limits.ts'
-import { faultTopology } from './topology.ts'
+import { applicationId, faultTopology } from './topology.ts'
 
 // One process of the application under test. It is told things on standard input, and ends when that does; it tells things on standard output.
 
 const settings: InstanceSettings = JSON.parse(process.argv[2] ?? '{}')
-const { applicationId, brokers, input, output, stateDirectory, guarantee, numStandbys } = settings
-const topology = faultTopology(input, output)
+const { brokers, stateDirectory, guarantee, numStandbys } = settings
+const topology = faultTopology()
 const stores = await openRocksDbStores({ directory: stateDirectory, stores: storeNames(topology) })
 // The engine's name for its first thread: the broker is asked about it when this process is dead.
 tell({ event: 'opened', transactionalId: `${applicationId}-${stores.processId}-1` })
@@ -52,10 +52,10 @@ createInterface({ input: process.stdin })
 await app.start()
 
 async function close(): Promise<void> {
-  await app.close()
-  await stores.close()
   clearInterval(telling)
   tellCommits()
+  await app.close()
+  await stores.close()
   process.exit(0)
 }
 

@@ -60,3 +60,6 @@ export const eventsPerSendMax = 3_000
 
 /** How many differences of one kind are shown. */
 export const differencesShown = 8
+
+/** So many kills must have hit an open transaction, by the word of the broker; a quick run has five kills in all. */
+export const openKillsNeeded = { full: 5, quick: 2 }

@@ -1,77 +1,69 @@
-import { type Consumer, Kafka, logLevel } from 'kafkajs'
+import { type Broker, type Fetcher, hasCode, RecordCursor } from '@millrace/streams'
+import { partitions } from './limits.ts'
+import type { ReadRecord } from './topic-log.ts'
+import { resultsTopic } from './topology.ts'
 
-/** A record of the results topic, as a reader saw it. */
-export interface ReadRecord {
-  readonly offset: number
-  readonly key: string
-  readonly value: string
-}
+const pollMs = 200
 
-/** A subscriber of the results, with an independent client, that reads while things break. It keeps what it saw, in order. */
+/**
+ * A subscriber of the results, under read_committed, that reads while things break, and keeps what it saw. Not kafkajs, whose filter hands on the
+ * first record of an aborted transaction when a fetch begins within another one: it takes one entry of the broker's list per record.
+ */
 export class LiveReader {
-  /** What was seen, by partition, offsets growing. */
-  readonly seen: readonly ReadRecord[][]
-  /** What it saw again after it had to begin anew and was not the same; and what came before something that it had seen. */
-  readonly contradictions: string[] = []
-  readonly #consumer: Consumer
-  readonly #topic: string
+  /** What was seen, by partition, in the order in which it came. */
+  readonly seen: readonly ReadRecord[][] = Array.from({ length: partitions }, () => [])
+  /** The error that ended it; never resolves otherwise. */
+  readonly failed: Promise<unknown>
+  readonly #fetcher: Fetcher
+  readonly #fail: (error: unknown) => void
+  #ended = false
+  #running: Promise<void> | undefined
 
-  constructor(of: {
-    readonly brokers: readonly string[]
-    readonly topic: string
-    readonly partitions: number
-    readonly groupId: string
-    readonly readUncommitted: boolean
-  }) {
-    this.#topic = of.topic
-    this.seen = Array.from({ length: of.partitions }, () => [])
-    const retry = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 100, restartOnFailure: async () => true }
-    const kafka = new Kafka({ clientId: 'subscriber', brokers: [...of.brokers], logLevel: logLevel.NOTHING, retry })
-    const { groupId, readUncommitted } = of
-    this.#consumer = kafka.consumer({ groupId, readUncommitted, sessionTimeout: 10_000, maxWaitTimeInMs: 200, retry })
+  static async open(broker: Broker, isolation: 'committed' | 'uncommitted'): Promise<LiveReader> {
+    return new LiveReader(await broker.openFetcher({ clientId: 'subscriber', isolation }))
   }
 
-  async start(): Promise<void> {
-    await this.#consumer.connect()
-    await this.#consumer.subscribe({ topics: [this.#topic], fromBeginning: true })
-    // No offset is committed: after a break it reads everything again, and must see the same.
-    await this.#consumer.run({
-      autoCommit: false,
-      eachMessage: async ({ partition, message }) => {
-        const key = message.key?.toString() ?? ''
-        this.#see(partition, { offset: Number(message.offset), key, value: message.value?.toString() ?? '' })
-      },
-    })
+  private constructor(fetcher: Fetcher) {
+    this.#fetcher = fetcher
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    this.failed = promise
+    this.#fail = resolve
   }
 
+  start(): void {
+    this.#fetcher.assign(this.seen.map((_, partition) => ({ topic: resultsTopic, partition, offset: 0 })))
+    this.#running ??= this.#run().catch((error: unknown) => this.#fail(error))
+  }
+
+  /** Idempotent. */
   async stop(): Promise<void> {
-    await this.#consumer.disconnect()
+    this.#ended = true
+    await this.#running
+    await this.#fetcher.close()
   }
 
-  #see(partition: number, record: ReadRecord): void {
-    const seen = this.seen[partition]
-    if (seen === undefined) return
-    const last = seen.at(-1)
-    if (last === undefined || record.offset > last.offset) {
-      seen.push(record)
-      return
+  async #run(): Promise<void> {
+    const cursor = new RecordCursor()
+    while (!this.#ended) {
+      for (const fetched of await this.#poll()) {
+        cursor.reset(fetched)
+        while (cursor.next()) this.seen[fetched.partition]?.push(readRecord(cursor))
+      }
     }
-    const before = seen[lowerBound(seen, record.offset)]
-    if (before?.offset === record.offset && before.key === record.key && before.value === record.value) return
-    this.contradictions.push(
-      `partition ${partition} offset ${record.offset}: ${record.key} ${record.value} was read when the reader began anew, and before ${before?.offset === record.offset ? `${before.key} ${before.value}` : 'nothing'}`,
-    )
+  }
+
+  /** A broker that is away is waited for. */
+  async #poll(): ReturnType<Fetcher['poll']> {
+    try {
+      return await this.#fetcher.poll(pollMs)
+    } catch (error) {
+      if (hasCode(error, 'BROKER_UNAVAILABLE')) return []
+      throw error
+    }
   }
 }
 
-/** The index of the first record whose offset is not below `offset`. */
-export function lowerBound(records: readonly ReadRecord[], offset: number): number {
-  let low = 0
-  let high = records.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((records[middle]?.offset ?? 0) < offset) low = middle + 1
-    else high = middle
-  }
-  return low
+/** The cursor's present record, as text. */
+export function readRecord({ bytes, offset, keyStart, keyEnd, valueStart, valueEnd }: RecordCursor): ReadRecord {
+  return { offset, key: bytes.toString('utf8', keyStart, keyEnd), value: bytes.toString('utf8', valueStart, valueEnd) }
 }

@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Broker } from '@millrace/streams'
 import type { WindowTable } from './event-source.ts'
 import { windowSizeMs } from './limits.ts'
-import { readCommitted } from './topic-log.ts'
+import { readPlain } from './topic-log.ts'
 import type { FaultEvent } from './topology.ts'
 
 /** The totals of every window by SQL over the input, read back from its topic: the answer that does not come from this engine. */
@@ -16,7 +16,7 @@ export async function sqlTotals(
     const insert = database.prepare('INSERT INTO events VALUES (?, ?, ?)')
     let events = 0
     database.exec('BEGIN')
-    await readCommitted(broker, input, ({ bytes, valueStart, valueEnd }) => {
+    await readPlain(broker, input, ({ bytes, valueStart, valueEnd }) => {
       const event: FaultEvent = JSON.parse(bytes.toString('utf8', valueStart, valueEnd))
       insert.run(event.type, event.at, event.value)
       events++

@@ -30,7 +30,7 @@ export async function checkStores(
   streamTimeMs: number,
 ): Promise<CheckResult> {
   const broken: string[] = []
-  const names = storeNames(faultTopology('', ''))
+  const names = storeNames(faultTopology())
   const found = new Map(names.map((name) => [name, new Set<string>()]))
   const owners = new Set<number>()
   let rows = 0

@@ -13,6 +13,11 @@ import {
 } from '@millrace/streams'
 import { graceMs, windowSizeMs } from './limits.ts'
 
+/** The application, its input and its results, at the broker. */
+export const applicationId = 'faults'
+export const inputTopic = 'fault-events'
+export const resultsTopic = 'fault-results'
+
 /** An event of the input. Values are whole numbers, so that sums are exact in any order. */
 export interface FaultEvent {
   readonly type: string
@@ -42,11 +47,11 @@ export type Way = (typeof ways)[number]
 export const totals = combine<FaultEvent>()({ count: count(), sum: of((event: FaultEvent) => event.value, sum()) })
 
 /** The program under test. */
-export function faultTopology(input: string, output: string): Topology {
+export function faultTopology(): Topology {
   const builder = new StreamsBuilder()
   const windows = tumblingWindows({ sizeMs: windowSizeMs, graceMs })
   const byType = builder
-    .stream(input, { key: utf8, value: json<FaultEvent>(), timestampOf: (event) => event.at })
+    .stream(inputTopic, { key: utf8, value: json<FaultEvent>(), timestampOf: (event) => event.at })
     .groupBy((event) => event.type, { name: 'by-type', key: utf8, value: json<FaultEvent>(), watermarks: true })
   const tables = {
     partials: byType
@@ -62,7 +67,7 @@ export function faultTopology(input: string, output: string): Topology {
         key: resultKey(way, window.key, window.startMs),
         value: { ...result.result, final: result.final },
       }))
-      .to(output, { key: utf8, value: json<WindowTotals>() })
+      .to(resultsTopic, { key: utf8, value: json<WindowTotals>() })
   }
   return builder.build()
 }
@@ -72,9 +77,10 @@ export function resultKey(way: Way, type: string, startMs: number): string {
   return `${way}/${type}@${startMs}`
 }
 
-/** The internal topics of the program, by their names at the broker: what transactions write to beside the results. */
-export function internalTopics(applicationId: string): readonly string[] {
-  return ['by-type-repartition', 'partials-repartition', 'merged-changelog', 'counted-changelog'].map(
+/** The topics that the program's transactions write to. */
+export const writtenTopics: readonly string[] = [
+  resultsTopic,
+  ...['by-type-repartition', 'partials-repartition', 'merged-changelog', 'counted-changelog'].map(
     (name) => `${applicationId}-${name}`,
-  )
-}
+  ),
+]
