@@ -14,6 +14,9 @@ it('has defaults for development on one machine', () => {
     graceMs: 60_000,
     retentionMs: 604_800_000,
     idleMs: 5_000,
+    restartGrace: false,
+    standbys: 0,
+    stateCleanupDelayMs: 600_000,
   })
   expect(config.stateDirectory.endsWith('/.millrace/state/millrace-processor')).toBe(true)
 })

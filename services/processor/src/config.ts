@@ -3,6 +3,7 @@ import {
   type EnvConfig,
   type Environment,
   envAddresses,
+  envBool,
   envEnum,
   envInt,
   envOptional,
@@ -43,6 +44,15 @@ const spec = {
   idleMs: envInt('MILLRACE_IDLE_MS', { default: 5_000, min: 100, max: hourMs }),
   /** A process that is silent for this long loses its partitions to the others; the broker refuses less than 6,000. */
   sessionTimeoutMs: envInt('MILLRACE_SESSION_TIMEOUT_MS', { default: 10_000, min: 1_000, max: 300_000 }),
+  /**
+   * True: a process that is asked to stop stays a member of the group, and has its partitions back when it returns within the session timeout; until
+   * then nobody processes them. Else it leaves, and others take over at once.
+   */
+  restartGrace: envBool('MILLRACE_RESTART_GRACE', { default: false }),
+  /** Other processes that keep a copy of each partition's state up to date, to take over without a restore. */
+  standbys: envInt('MILLRACE_STANDBYS', { default: 0, min: 0, max: 10 }),
+  /** State of partitions that others process is deleted after this long. */
+  stateCleanupDelayMs: envInt('MILLRACE_STATE_CLEANUP_DELAY_MS', { default: 600_000, min: 0, max: 30 * 24 * hourMs }),
   /** Of the changelog and repartition topics; −1: what the broker is configured with. */
   replicationFactor: envInt('MILLRACE_TOPIC_REPLICATION', { default: -1, min: -1, max: 15 }),
   /** Memory for rows, besides RocksDB's own. */

@@ -1,6 +1,7 @@
 import { type Logger, waitFor } from '@millrace/kit'
 import { type Event, type RecordCodec, type Registry, SchemaError } from '@millrace/schemas'
 import {
+  type AppCloseOptions,
   type AppProbes,
   type AppSnapshot,
   type Broker,
@@ -32,6 +33,8 @@ export interface EngineOptions {
     readonly sessionTimeoutMs: number
     readonly replicationFactor: number
     readonly stateBytesMax: number
+    readonly numStandbys?: number
+    readonly stateCleanupDelayMs?: number
     readonly queryEndpoint?: string
   }
   /** How long a schema that is not known is asked for while the registry is away. Default: the kit's deadline for servers. */
@@ -88,10 +91,10 @@ export class Engine {
     return this.#app.ownerOf(store, key)
   }
 
-  /** Commits and closes. Idempotent. */
-  async close(): Promise<void> {
+  /** Commits and closes, see `StreamsApp.close`. Idempotent. */
+  async close(options: AppCloseOptions = {}): Promise<void> {
     this.#closing = true
-    await this.#app.close()
+    await this.#app.close(options)
   }
 
   #newApp(): StreamsApp {

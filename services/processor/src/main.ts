@@ -90,11 +90,12 @@ runMain(async () => {
     settings: {
       ...settingsOf(config),
       stateBytesMax: config.stateMemoryMib * mebibyte,
+      numStandbys: config.standbys,
       ...(endpoint === undefined ? {} : { queryEndpoint: endpoint }),
     },
   })
   const running = engine
-  shutdown.onClose('engine', () => running.close())
+  shutdown.onClose('engine', () => running.close({ leave: !config.restartGrace }))
   void running.failed.then((error) => shutdown.fatal(error))
   logger.info(
     {
@@ -127,7 +128,16 @@ function openStores(
 
 function settingsOf(config: ProcessorConfig) {
   const { applicationId, guarantee, commitIntervalMs, idleMs, sessionTimeoutMs, replicationFactor } = config
-  return { applicationId, guarantee, commitIntervalMs, idleMs, sessionTimeoutMs, replicationFactor }
+  const { stateCleanupDelayMs } = config
+  return {
+    applicationId,
+    guarantee,
+    commitIntervalMs,
+    idleMs,
+    sessionTimeoutMs,
+    replicationFactor,
+    stateCleanupDelayMs,
+  }
 }
 
 function statsSerde(codec: RecordCodec<EventStats>): Serde<EventStats> {

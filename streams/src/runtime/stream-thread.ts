@@ -213,6 +213,7 @@ export class StreamThread {
       rebalance: 'cooperative',
       standbys: numStandbys,
       report: () => this.#report(),
+      logger: this.#options.logger,
     })
     this.#session = new GroupSession(member)
     this.#session.join(subscribedTopics(topology, names))
