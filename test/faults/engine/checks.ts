@@ -1,5 +1,6 @@
 import type { WindowTable } from './event-source.ts'
 import { differencesShown, graceMs, windowSizeMs } from './limits.ts'
+import type { ReadRecord } from './topic-log.ts'
 import type { WindowTotals, ways } from './topology.ts'
 
 /** What one check found. */
