@@ -92,7 +92,7 @@ export class RocksDbStore implements ByteStore {
 
   async #get(keys: readonly Buffer[]): Promise<(Buffer | null)[]> {
     if (keys.length === 0) return []
-    const batch = this.#family.read({ capacity: keys.length })
+    const batch = this.#readBatch(keys.length)
     try {
       const values = keys.map((key) => batch.get(key))
       const [, ...found] = await Promise.all([batch.flush(), ...values])
@@ -101,6 +101,15 @@ export class RocksDbStore implements ByteStore {
       throw this.#failed(error, `${keys.length} rows could not be read`)
     } finally {
       batch.destroy()
+    }
+  }
+
+  /** Queries may come while the database is being closed: then there is no batch to be had. */
+  #readBatch(capacity: number): ReturnType<RocksDB['read']> {
+    try {
+      return this.#family.read({ capacity })
+    } catch (error) {
+      throw this.#failed(error, `${capacity} rows could not be read`)
     }
   }
 

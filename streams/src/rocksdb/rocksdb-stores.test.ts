@@ -77,6 +77,32 @@ describe('a state directory', () => {
     await provider.close()
   })
 
+  it('that is being closed answers or refuses the reads under way, and refuses those that come later', async () => {
+    const provider = await open()
+    const store = await provider.open('first', 0)
+    const rows = Array.from({ length: 1_000 }, (_, index) => ({
+      key: Buffer.from(`k${index}`),
+      value: Buffer.from('1'),
+    }))
+    await store.write(rows, 1)
+    const under = [
+      store.range(Buffer.alloc(0), Buffer.from([255]), 1_000),
+      store.range(Buffer.alloc(0), Buffer.from([255]), 1),
+    ]
+    const looked = store.multiGet([Buffer.from('k1')])
+    const closed = provider.close()
+    const settled = await Promise.allSettled([...under, looked])
+    for (const each of settled)
+      if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: 'STORE_FAILED', store: 'first' })
+    await closed
+    for (const read of [
+      store.multiGet([Buffer.from('k1')]),
+      store.range(Buffer.alloc(0), Buffer.from([255]), 1),
+      store.lastKey(),
+    ])
+      await expect(read).rejects.toMatchObject({ code: 'STORE_FAILED', store: 'first' })
+  })
+
   it('that is a file is refused, not replaced', async () => {
     await writeFile(place(), 'mine')
     await expect(open()).rejects.toThrow('[STORE_FAILED]')
