@@ -476,7 +476,7 @@ function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 /** Measures only records that might be too large. */
 function checkSize(record: OutgoingRecord, bytesMax: number): void {
   const rough = (record.key?.length ?? 0) + (record.value?.length ?? 0)
-  if (record.headers === undefined && rough < bytesMax / 2) return
+  if ((record.headers === undefined || record.headers.length === 0) && rough < bytesMax / 2) return
   const bytes = soloBatchBytes(record)
   if (bytes <= bytesMax) return
   const { topic, partition } = record

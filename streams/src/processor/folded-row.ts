@@ -2,18 +2,16 @@ import type { TaskStore } from '../state/store.ts'
 import { timestampedValue, timestampOfRow, valueOfRow } from '../state/timestamped-value.ts'
 import type { Fold } from './fold.ts'
 
-/** A store's row, decoded for as long as it changes between two commits. */
-export class FoldedRow<V, A> {
-  readonly rowKey: Buffer
+/** What is folded into a row, decoded for as long as the row changes between two commits. */
+export class Folding<V, A> {
   /** Undefined: there was never a row. Null, if A has null: the row is deleted. */
   accumulator: A | undefined
   /** The largest timestamp of the values that went in, −1 before the first. */
   timestamp = -1
   readonly #fold: Fold<V, A, unknown>
 
-  constructor(fold: Fold<V, A, unknown>, rowKey: Buffer) {
+  constructor(fold: Fold<V, A, unknown>) {
     this.#fold = fold
-    this.rowKey = rowKey
   }
 
   /** Takes what the store has. */
@@ -34,11 +32,26 @@ export class FoldedRow<V, A> {
     }
   }
 
-  /** Writes the row to the store, or deletes it there. */
-  putInto(store: TaskStore | undefined): void {
+  /** Writes it to a row of the store, or deletes the row. */
+  putAt(rowKey: Buffer, store: TaskStore): void {
     const { accumulator, timestamp } = this
     const isDeleted = accumulator === undefined || accumulator === null
     const value = isDeleted ? null : timestampedValue(this.#fold.serde.write(accumulator), timestamp)
-    store?.put(this.rowKey, value, timestamp)
+    store.put(rowKey, value, timestamp)
+  }
+}
+
+/** The same, with the key of its row. */
+export class FoldedRow<V, A> extends Folding<V, A> {
+  readonly rowKey: Buffer
+
+  constructor(fold: Fold<V, A, unknown>, rowKey: Buffer) {
+    super(fold)
+    this.rowKey = rowKey
+  }
+
+  /** Writes the row to the store, or deletes it there. */
+  putInto(store: TaskStore | undefined): void {
+    if (store !== undefined) this.putAt(this.rowKey, store)
   }
 }

@@ -8,7 +8,7 @@ import { closedStartMax, type TimeWindows } from '../windows/time-windows.ts'
 import type { Windowed } from '../windows/windowed.ts'
 import type { Change, EmitMode } from './change.ts'
 import type { Fold } from './fold.ts'
-import { FoldedRow } from './folded-row.ts'
+import { Folding } from './folded-row.ts'
 import type { ProcessorContext } from './processor.ts'
 import { rowId } from './row-id.ts'
 
@@ -37,10 +37,9 @@ export class WindowRows<K, V, A, R> {
   readonly #options: WindowRowsOptions<K, V, A, R>
   readonly #context: ProcessorContext<Windowed<K>, Change<R>>
   readonly #store: TaskStore
-  readonly #byStart = new Map<number, Map<string | number, WindowRow<K, V, A, R>>>()
+  readonly #byStart = new Map<number, DecodedWindow<K, V, A, R>>()
   #changed: WindowRow<K, V, A, R>[] = []
-  #lastStartMs = -1
-  #lastRows: Map<string | number, WindowRow<K, V, A, R>> | undefined
+  #lastWindow: DecodedWindow<K, V, A, R> | undefined
   /** Old values of rows that changed and close in the same commit, by their keys. */
   readonly #oldOfClosing = new Map<string, R | null>()
   /** The stream time through which windows were closed and rows expired. */
@@ -61,16 +60,23 @@ export class WindowRows<K, V, A, R> {
   /** Whether the row of this key and window can be read now; asks the store for it if not. */
   isLoaded(key: K, startMs: number): boolean {
     const { keySerde } = this.#options
-    if (this.#rowsOf(startMs)?.has(rowId(key, keySerde)) === true) return true
+    const id = rowId(key, keySerde)
+    const window = this.#windowAt(startMs)
+    if (window.rows.has(id)) return true
     const rowKey = windowRowKey(keySerde.write(key), startMs)
-    if (this.#store.has(rowKey)) return true
-    this.#store.want(rowKey)
-    return false
+    if (!this.#store.has(rowKey)) {
+      this.#store.want(rowKey)
+      return false
+    }
+    // Read at once: the update that follows would have to make its key again.
+    window.rows.set(id, this.#read(rowKey, key, window))
+    return true
   }
 
   /** Adds a value to the row of this key and window, which must be open. */
   update(at: { readonly key: K; readonly startMs: number }, value: V, record: UpdatingRecord): void {
     const row = this.#rowOf(at.key, at.startMs)
+    if (!row.isChanged) this.#markChanged(row)
     row.update(value, record.timestamp)
     row.headers = record.headers
     if (this.#options.emit === 'every-update') this.#forward(row)
@@ -78,17 +84,19 @@ export class WindowRows<K, V, A, R> {
 
   /** Commit: writes changed rows, hands on updates, and closes and expires windows through `streamTimeMs`. */
   async flush(streamTimeMs: number): Promise<void> {
-    const { emit, windows, oldValues } = this.#options
+    const { emit, windows, keySerde, oldValues } = this.#options
     const finalStartMax = emit === 'updates-and-close' ? closedStartMax(windows, streamTimeMs) : -1
     for (const row of this.#changed) {
-      row.putInto(this.#store)
-      if (emit === 'updates' || (emit === 'updates-and-close' && row.startMs > finalStartMax)) this.#forward(row)
+      const { startMs } = row.window
+      const rowKey = windowRowKey(keySerde.write(row.key), startMs)
+      row.putAt(rowKey, this.#store)
+      if (emit === 'updates' || (emit === 'updates-and-close' && startMs > finalStartMax)) this.#forward(row)
       else if (oldValues === true && emit === 'updates-and-close')
-        this.#oldOfClosing.set(row.rowKey.toString('latin1'), row.old)
+        this.#oldOfClosing.set(rowKey.toString('latin1'), row.old)
     }
     this.#changed = []
     this.#byStart.clear()
-    this.#lastRows = undefined
+    this.#lastWindow = undefined
     if (streamTimeMs > this.closedThroughMs) await this.#closeThrough(streamTimeMs)
     this.#oldOfClosing.clear()
   }
@@ -141,40 +149,51 @@ export class WindowRows<K, V, A, R> {
     return throughMs >= 0 && Math.floor(throughMs / advanceMs) * advanceMs >= fromMs
   }
 
-  #rowsOf(startMs: number): Map<string | number, WindowRow<K, V, A, R>> | undefined {
-    if (startMs === this.#lastStartMs && this.#lastRows !== undefined) return this.#lastRows
-    return this.#byStart.get(startMs)
+  /** The rows of a window that are decoded; most records fall into the same window as the one before. */
+  #windowAt(startMs: number): DecodedWindow<K, V, A, R> {
+    if (this.#lastWindow?.startMs === startMs) return this.#lastWindow
+    let window = this.#byStart.get(startMs)
+    if (window === undefined) {
+      window = { startMs, rows: new Map() }
+      this.#byStart.set(startMs, window)
+    }
+    this.#lastWindow = window
+    return window
   }
 
   #rowOf(key: K, startMs: number): WindowRow<K, V, A, R> {
-    const { keySerde, fold, oldValues } = this.#options
-    let rows = this.#rowsOf(startMs)
-    if (rows === undefined) {
-      rows = new Map()
-      this.#byStart.set(startMs, rows)
-    }
-    this.#lastStartMs = startMs
-    this.#lastRows = rows
+    const { keySerde } = this.#options
+    const window = this.#windowAt(startMs)
     const id = rowId(key, keySerde)
-    const known = rows.get(id)
+    const known = window.rows.get(id)
     if (known !== undefined) return known
-    const rowKey = windowRowKey(keySerde.write(key), startMs)
-    const row = new WindowRow<K, V, A, R>(fold, rowKey, { key, startMs })
+    const row = this.#read(windowRowKey(keySerde.write(key), startMs), key, window)
+    window.rows.set(id, row)
+    return row
+  }
+
+  #read(rowKey: Buffer, key: K, window: DecodedWindow<K, V, A, R>): WindowRow<K, V, A, R> {
+    const { fold, oldValues } = this.#options
+    const row = new WindowRow<K, V, A, R>(fold, key, window)
     row.readFrom(this.#store.get(rowKey))
     if (oldValues === true && row.accumulator !== undefined) row.old = fold.result(row.accumulator)
-    rows.set(id, row)
+    return row
+  }
+
+  #markChanged(row: WindowRow<K, V, A, R>): void {
+    row.isChanged = true
     this.#changed.push(row)
     if (this.#changed.length === limits.changedRowsMax) this.#context.requestCommit()
-    return row
   }
 
   #forward(row: WindowRow<K, V, A, R>): void {
     if (row.accumulator === undefined) return
+    const { startMs } = row.window
     const value = this.#options.fold.result(row.accumulator)
     const change = { value, old: row.old, final: false }
     if (this.#options.oldValues === true) row.old = value
     this.#context.forward({
-      key: { key: row.key, startMs: row.startMs, endMs: row.startMs + this.#options.windows.sizeMs },
+      key: { key: row.key, startMs, endMs: startMs + this.#options.windows.sizeMs },
       value: change,
       timestamp: row.timestamp,
       headers: row.headers,
@@ -213,17 +232,25 @@ export interface UpdatingRecord {
   readonly headers: readonly RecordHeader[]
 }
 
-class WindowRow<K, V, A, R> extends FoldedRow<V, A> {
-  readonly key: K
+/** Rows of one window by their keys, as `rowId` has them. */
+interface DecodedWindow<K, V, A, R> {
   readonly startMs: number
+  readonly rows: Map<string | number, WindowRow<K, V, A, R>>
+}
+
+/** Without its key in the store, which is made again when the row is written: with 100,000 keys that is garbage of the costly kind, which lives until the commit. */
+class WindowRow<K, V, A, R> extends Folding<V, A> {
+  readonly key: K
+  readonly window: DecodedWindow<K, V, A, R>
+  isChanged = false
   /** What was handed on last; stays null where nobody asks for it. */
   old: R | null = null
   headers: readonly RecordHeader[] = noHeaders
 
-  constructor(fold: Fold<V, A, unknown>, rowKey: Buffer, at: { readonly key: K; readonly startMs: number }) {
-    super(fold, rowKey)
-    this.key = at.key
-    this.startMs = at.startMs
+  constructor(fold: Fold<V, A, unknown>, key: K, window: DecodedWindow<K, V, A, R>) {
+    super(fold)
+    this.key = key
+    this.window = window
   }
 }
 
