@@ -188,6 +188,40 @@ describe('the Kafka adapter, when connections are lost', () => {
     },
   )
 
+  it('a member of a cooperative group that was silent for too long loses what it had, commits nothing, and begins anew', async () => {
+    const topic = await makeTopic(2)
+    const groupId = unique('group')
+    const calls: string[] = []
+    const follow = (who: string): GroupListener => ({
+      onAssigned: async (partitions) => {
+        if (partitions.length > 0) calls.push(`${who} has ${partitions.length} more`)
+      },
+      onRevoked: async (partitions) => void calls.push(`${who} gives up ${partitions.length}`),
+      onLost: async (partitions) => void calls.push(`${who} has lost ${partitions.length}`),
+    })
+    // The shortest session that brokers allow by default.
+    const options = { groupId, rebalance: 'cooperative', sessionTimeoutMs: 6_000 } as const
+    const silent = await stormy.openGroupMember({ clientId: 'stormy', ...options })
+    await silent.join([topic], follow('silent'))
+    const producer = await calm.openTransactionalProducer({ clientId: 'calm', transactionalId: unique('tx') })
+    proxy.decide = (apiKey) => (apiKey === apiKeys.heartbeat ? 'loseRequest' : 'pass')
+    const heir = await calm.openGroupMember({ clientId: 'calm', ...options })
+    await heir.join([topic], follow('heir'))
+    await expect.poll(() => calls, { timeout: patienceMs }).toEqual(['silent has 2 more', 'heir has 2 more'])
+    const offsets = [{ topic, partition: 0, offset: 1, metadata: '' }]
+    const committing = silent.inGeneration((group) => producer.sendOffsets(group, offsets))
+    await expect(committing).rejects.toMatchObject({ code: 'REBALANCED' })
+    proxy.decide = () => 'pass'
+    await expect
+      .poll(() => calls, { timeout: patienceMs })
+      .toEqual(['silent has 2 more', 'heir has 2 more', 'silent has lost 2', 'heir gives up 1', 'silent has 1 more'])
+    await silent.commit(offsets)
+    expect((await heir.committed(offsets)).size).toBe(1)
+    await producer.close()
+    await silent.close()
+    await heir.close()
+  })
+
   it('everything says so when no broker can be reached, and works again when one can', async () => {
     const topic = await makeTopic()
     const producer = await stormy.openProducer({ clientId: 'stormy', deliveryTimeoutMs: 1_500 })

@@ -148,7 +148,7 @@ export interface GroupMember {
    * Runs `commit`, which adds offsets to a transaction, with the generation that the coordinator accepts. As soon as all members have joined,
    * the coordinator refuses the former generation, and a member learns of the new one a moment later. Under `cooperative`, where work goes on
    * meanwhile, `commit` therefore waits for a join that is under way, and the next join waits for `commit`, so that neither meets the
-   * other half-way. Process on beside it; what is waited for takes about as long as the slowest member's next heartbeat, a second.
+   * other half-way. Process on beside it; what is waited for takes about as long as the slowest member's next heartbeat, half a second.
    * Under `eager` nothing waits: offsets are committed before `onRevoked` resolves, or not at all.
    *
    * Throws `REBALANCED` when the member was expelled, has not joined yet, or when a join takes longer than the rebalance timeout; else what

@@ -83,6 +83,26 @@ describe('a fake broker, for tests that want trouble,', () => {
     expect(broker.members('g')).toHaveLength(2)
   })
 
+  it('refuses a cooperative zombie, and lets it lose what it had before it joins anew', async () => {
+    const broker = new FakeBroker()
+    broker.createTopic('t', 2)
+    const [zombieCalls, heirCalls]: [string[], string[]] = [[], []]
+    const options = { groupId: 'g', rebalance: 'cooperative' } as const
+    const zombie = await broker.openGroupMember({ clientId: 'zombie', ...options })
+    const heir = await broker.openGroupMember({ clientId: 'heir', ...options })
+    await zombie.join(['t'], listenerInto(zombieCalls))
+    await heir.join(['t'], listenerInto(heirCalls))
+    const memberId = zombie.metadata()?.memberId ?? ''
+    await broker.expireMember('g', memberId)
+    expect(heirCalls).toEqual(['assigned 0', 'assigned 1', 'assigned 1'])
+    expect(zombieCalls).toEqual(['assigned 2', 'revoked 1', 'assigned 0', 'assigned 0'])
+    await expect(zombie.commit([{ topic: 't', partition: 0, offset: 1, metadata: '' }])).rejects.toMatchObject({
+      code: 'REBALANCED',
+    })
+    await broker.noticeExpiry('g', memberId)
+    expect(zombieCalls.slice(4)).toEqual(['lost 1', 'assigned 0', 'assigned 1'])
+  })
+
   it('moves with a clock of its own: waits end, and transactions that are open for too long are aborted', async () => {
     const clock = new ManualClock(1_000)
     const broker = new FakeBroker({ clock })
