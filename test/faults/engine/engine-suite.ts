@@ -14,7 +14,7 @@ import { killsOf, type PlannedFault, planFaults } from './fault-plan.ts'
 import { type FaultRecord, FaultRunner, faultText } from './fault-runner.ts'
 import { Instances } from './instances.ts'
 import { judge, readResults } from './judgement.ts'
-import { drainDeadlineMs, instancesCount, numStandbys, openKillsNeeded, partitions } from './limits.ts'
+import { drainDeadlineMs, instancesCount, openKillsNeeded, partitions } from './limits.ts'
 import { LiveReader } from './live-reader.ts'
 import { reportText, verdictOf, verdictText } from './run-report.ts'
 import { abortMarkers, type ReadRecord } from './topic-log.ts'
@@ -71,6 +71,9 @@ class EngineRun {
     this.#admin = new Kafka({ clientId: 'faults-admin', brokers, logLevel: logLevel.NOTHING, retry }).admin()
     this.#source = new EventSource(seed)
     const guarantee = sabotage === 'at-least-once' ? 'at_least_once' : 'exactly_once'
+    // Every other seed: with copies at others, takeovers go on from these, and numbers move only when a copy has caught up.
+    const numStandbys = seed % 2
+    context.report(`instances keep ${numStandbys === 0 ? 'no copies' : 'copies'} of each other's state`)
     this.#instances = new Instances({ brokers, guarantee, numStandbys }, join(context.scratch, 'instances'))
   }
 
@@ -83,6 +86,7 @@ class EngineRun {
     const isolation = command.sabotage === 'reader-uncommitted' ? 'uncommitted' : 'committed'
     const reader = await LiveReader.open(this.#broker, isolation)
     const broken = Promise.race([
+      aborted(this.#context.signal),
       reader.failed.then((error) => Promise.reject(error)),
       this.#instances.failed,
       feed.failed.then((error) => Promise.reject(error)),
@@ -90,7 +94,7 @@ class EngineRun {
     ])
     try {
       const faults = await Promise.race([this.#breakThings(plan, { feed, reader }), broken])
-      const ends = await this.#end(reader)
+      const ends = await Promise.race([this.#end(reader), broken])
       return await this.#conclude({ plan, faults, ends, reader })
     } finally {
       this.#over.abort()
@@ -198,6 +202,14 @@ class EngineRun {
   #seconds(): string {
     return `${((Date.now() - this.#startedMs) / 1_000).toFixed(0)} s:`
   }
+}
+
+/** Rejects when the person wants it to end. */
+function aborted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  promise.catch(() => undefined)
+  return promise
 }
 
 /** What is known when everything has come to rest. */

@@ -1,4 +1,5 @@
 import { type FaultRecord, isRefusedByBroker } from './fault-runner.ts'
+import type { InstanceReport } from './instance-settings.ts'
 import type { Instances } from './instances.ts'
 import type { LoggedBatch } from './topic-log.ts'
 
@@ -19,7 +20,7 @@ export interface EvidenceNeeded {
 /** What a run has to show. */
 export interface EvidenceSources {
   readonly faults: readonly FaultRecord[]
-  readonly instances: Pick<Instances, 'reports'>
+  readonly instances: Pick<Instances, 'all' | 'reports'>
   readonly markers: readonly LoggedBatch[]
 }
 
@@ -32,14 +33,14 @@ export function collectEvidence(
   const open = killed.filter(({ transaction }) => transaction?.state === 'Ongoing')
   const aborted = open.filter(({ transaction }) => markers.some((marker) => isEndOf(marker, transaction)))
   const refused = instances.reports('warned').filter(isRefusedByBroker)
-  const restored = instances.reports('restored').filter(({ records }) => records > 0)
+  const rebuilt = instances.all.filter(({ reports }) => reports.some(isRebuilding))
   const brokers = faults.filter(({ instance }) => instance === 'broker')
   return [
     { title: 'processes killed', found: killed.length, needed: kills },
     { title: 'killed with a transaction open, by the word of the broker', found: open.length, needed: openKills },
     { title: 'of these, aborted: the marker is in the log', found: aborted.length, needed: openKills },
     { title: 'commits that the broker refused to a process whose work others had', found: refused.length, needed: 1 },
-    { title: 'stores restored from changelogs', found: restored.length, needed: 1 },
+    { title: 'processes that took state from changelogs, as a restore or a copy', found: rebuilt.length, needed: 1 },
     { title: 'brokers killed', found: brokers.length, needed: 1 },
   ]
 }
@@ -47,6 +48,10 @@ export function collectEvidence(
 /** How many transactions these markers ended. */
 export function abortedTransactions(markers: readonly LoggedBatch[]): number {
   return new Set(markers.map(({ producerId, producerEpoch }) => `${producerId} ${producerEpoch}`)).size
+}
+
+function isRebuilding(report: InstanceReport): boolean {
+  return report.event === 'restored' ? report.records > 0 : report.event === 'committed' && report.copies > 0
 }
 
 /** Of the same producer, in the epoch of the transaction, or of the one who aborted it by raising the epoch. */

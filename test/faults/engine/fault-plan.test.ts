@@ -14,7 +14,7 @@ describe('planFaults', () => {
     expect(killsOf(faults)).toBe(20)
     const steps = new Set(faults.map((fault) => (fault.kind === 'kill' ? fault.at : fault.kind)))
     const commit = ['prepared', 'sent', 'offsets-added', 'committed', 'stored'].map((step) => `commit:${step}`)
-    const others = ['anywhere', 'kill-in-recovery', 'zombie', 'broker-kill', 'leave']
+    const others = ['anywhere', 'kill-in-recovery', 'zombie', 'broker-kill', 'close']
     expect([...steps].sort()).toEqual([...commit, ...others].sort())
   })
 

@@ -13,8 +13,8 @@ export type Fault =
   /** Stopped with a transaction open, and woken when others have its tasks: before or after the broker has aborted the transaction. */
   | { readonly kind: 'zombie'; readonly wake: 'after-takeover' | 'after-abort' }
   | { readonly kind: 'broker-kill' }
-  /** Commits and leaves; comes back later. */
-  | { readonly kind: 'leave' }
+  /** Asked to close, which commits, and started again later: it leaves the group, or stays a member as in a rolling restart. */
+  | { readonly kind: 'close'; readonly leaves: boolean }
 
 /** A fault with what is done before it. */
 export interface PlannedFault {
@@ -57,7 +57,8 @@ const allFaults: readonly Fault[] = [
   { kind: 'zombie', wake: 'after-takeover' },
   { kind: 'zombie', wake: 'after-abort' },
   { kind: 'broker-kill' },
-  { kind: 'leave' },
+  { kind: 'close', leaves: true },
+  { kind: 'close', leaves: false },
 ]
 
 /** How many processes of the application a list of faults kills. */

@@ -87,10 +87,11 @@ export class FaultRunner {
       case 'broker-kill':
         await this.#killBroker()
         return
-      case 'leave': {
+      case 'close': {
         const slot = instances.pick(random)
-        const { code, signal } = await slot.process.stop()
-        this.#note({ what: 'asked to leave', instance: slot.name, note: `ended with ${signal ?? code}` })
+        const { code, signal } = await slot.process.stop(fault.leaves)
+        const what = fault.leaves ? 'asked to leave' : 'asked to close for a restart'
+        this.#note({ what, instance: slot.name, note: `ended with ${signal ?? code}` })
         await delay(2 * comebackDelayMs)
         await instances.comeBack(slot, 'same')
         return

@@ -102,10 +102,10 @@ export class InstanceProcess {
     return this.exited
   }
 
-  /** Asks it to commit, leave and end. */
-  async stop(): Promise<InstanceExit> {
+  /** Asks it to commit and end, and to leave the group or to stay a member. */
+  async stop(leaves: boolean): Promise<InstanceExit> {
     this.endExpected = true
-    this.#child.kill('SIGTERM')
+    this.#child.kill(leaves ? 'SIGTERM' : 'SIGINT')
     return await this.ended()
   }
 

@@ -36,11 +36,12 @@ export type InstanceReport =
   /** Stores were read from their changelogs. */
   | { readonly event: 'restored'; readonly records: number }
   | { readonly event: 'dropped'; readonly reason: string; readonly records: number }
-  /** Every second: what was committed since the last of these, and the partition numbers that it processes. */
+  /** Every second: what was committed since the last of these, the partition numbers that it processes, and stores of which it keeps a copy. */
   | {
       readonly event: 'committed'
       readonly commits: number
       readonly records: number
       readonly changelogRecords: number
       readonly numbers: readonly number[]
+      readonly copies: number
     }

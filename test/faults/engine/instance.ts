@@ -41,7 +41,8 @@ const app = new StreamsApp({
 })
 const telling = setInterval(tellCommits, 1_000)
 void app.failed.then(() => process.exit(1))
-process.once('SIGTERM', () => void close())
+process.once('SIGTERM', () => void close(true))
+process.once('SIGINT', () => void close(false))
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     const told: InstanceOrder = JSON.parse(line)
@@ -51,10 +52,10 @@ createInterface({ input: process.stdin })
   .on('close', () => process.exit(1))
 await app.start()
 
-async function close(): Promise<void> {
+async function close(leave: boolean): Promise<void> {
   clearInterval(telling)
   tellCommits()
-  await app.close()
+  await app.close({ leave })
   await stores.close()
   process.exit(0)
 }
@@ -99,8 +100,10 @@ function reasonOf(error: unknown): string {
 }
 
 function tellCommits(): void {
-  const numbers = new Set(app.snapshot().tasks.map(({ id }) => Number(id.split('_')[1])))
-  tell({ event: 'committed', ...commits, numbers: [...numbers] })
+  const { tasks, standbys } = app.snapshot()
+  const numbers = new Set(tasks.map(({ id }) => Number(id.split('_')[1])))
+  const copies = standbys.filter(({ position }) => position > 0).length
+  tell({ event: 'committed', ...commits, numbers: [...numbers], copies })
   commits = { commits: 0, records: 0, changelogRecords: 0 }
 }
 

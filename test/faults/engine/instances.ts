@@ -89,7 +89,7 @@ export class Instances {
 
   /** Asks all to commit and to end; says which did not end well. */
   async stop(): Promise<readonly string[]> {
-    const exits = await Promise.all(this.slots.map(async (slot) => ({ slot, exit: await slot.process.stop() })))
+    const exits = await Promise.all(this.slots.map(async (slot) => ({ slot, exit: await slot.process.stop(true) })))
     return exits
       .filter(({ exit }) => exit.code !== 0)
       .map(

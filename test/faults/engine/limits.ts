@@ -4,9 +4,6 @@ export const partitions = 6
 /** How many instances share the work. */
 export const instancesCount = 3
 
-/** Copies of each number's state at another instance: takeovers then go on from a copy, and numbers move when it has caught up. */
-export const numStandbys = 1
-
 /** Events per second that are sent, steadily; what a broker that is away held up is sent as fast as it goes. */
 export const eventsPerSecond = 6_000
 
