@@ -153,11 +153,12 @@ export class FaultRunner {
     const isRefusal = (index: number) => index >= told && isRefusedByBroker(process.reports[index])
     await process.until(({ reports }) => reports.some((_, index) => isRefusal(index)), refusalDeadlineMs)
     const refusal = process.reports.find((_, index) => isRefusal(index))
+    const words = refusal?.event === 'warned' ? `${refusal.code}: ${brokersWords(refusal.reason)}` : 'was not refused'
     this.#note({
       what: 'woken',
       instance: slot.name,
       transaction: atWake,
-      note: `${tookOver ? 'others had its tasks' : 'still in the group'}; ${refusal?.event === 'warned' ? `${refusal.code}: ${refusal.reason}` : 'was not refused'}`,
+      note: `${tookOver ? 'others had its tasks' : 'still in the group'}; ${words}`,
     })
   }
 
@@ -227,6 +228,11 @@ export function isRefusedByBroker(report: InstanceReport | undefined): boolean {
   return (
     report?.event === 'warned' &&
     (report.code === 'FENCED' || report.code === 'REBALANCED') &&
-    report.reason.includes('the broker answered')
+    brokersWords(report.reason) !== ''
   )
+}
+
+/** What the broker answered, out of an error's message; '' when it did not come from the broker. */
+function brokersWords(reason: string): string {
+  return /the broker answered \w+/.exec(reason)?.[0] ?? ''
 }
