@@ -198,7 +198,7 @@ export class StreamThread {
 
   async #openSession(): Promise<GroupSession> {
     if (this.#session !== undefined) return this.#session
-    const { broker, applicationId, sessionTimeoutMs, topology, names, numStandbys, logger } = this.#options
+    const { broker, applicationId, sessionTimeoutMs, topology, names, numStandbys } = this.#options
     this.#options.onState('recovering')
     // Before the leader is told what is here.
     await this.#lookAtKeptState()
@@ -213,7 +213,6 @@ export class StreamThread {
       rebalance: 'cooperative',
       standbys: numStandbys,
       report: () => this.#report(),
-      logger,
       logger: this.#options.logger,
     })
     this.#session = new GroupSession(member)
