@@ -4,6 +4,7 @@ import {
   hoppingWindows,
   Stream,
   StreamsBuilder,
+  StreamsError,
   Table,
   type TimeWindows,
   type Topology,
@@ -229,7 +230,9 @@ class CaseBuilding {
       const whenFull = node.optionalText('full') === 'shutDown' ? 'shut-down' : 'emit-early'
       return table.suppress(untilTimeLimit({ limitMs: node.number('ms'), whenFull, ...bounds }), { value: caseValue })
     }
-    if (!(table instanceof WindowedTable)) throw new CaseError(`${node.where}: only windows close`)
+    // The types of the library reject it.
+    if (!(table instanceof WindowedTable))
+      throw new StreamsError('INVALID_TOPOLOGY', `${node.where}: only windows close`)
     return table.suppress(untilWindowCloses(bounds), { value: caseValue })
   }
 

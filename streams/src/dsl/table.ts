@@ -168,6 +168,7 @@ export class Table<K, V> {
     const valueSerde = graph.serdeOf(knownSerde, { of: 'value', at })
     const { recordsMax, bytesMax, whenFull } = suppressed
     const isFinal = suppressed.until === 'window-closes'
+    if (isFinal && window === undefined) graph.fault(`suppress "${name}": only windows close; use untilTimeLimit`)
     traits.oldValues.ask(true)
     graph.addStore({
       name: store,

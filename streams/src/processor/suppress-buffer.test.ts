@@ -5,7 +5,7 @@ import { type HeldChange, SuppressBuffer } from './suppress-buffer.ts'
 
 function held(id: string, timeMs: number): HeldChange<string, number> {
   const row = { value: 1, old: null, final: false, timestamp: timeMs, headers: noHeaders }
-  return { key: id, id, timeMs, ...row, bytes: 0, isStored: false }
+  return { key: id, id, timeMs, ...row, bytes: 0, isChanged: false, isStored: false }
 }
 
 function inOrder(one: HeldChange<string, number>, other: HeldChange<string, number>): number {

@@ -13,6 +13,8 @@ export interface HeldChange<K, V> extends SuppressedChange<V> {
   headers: readonly RecordHeader[]
   /** Of key and values, as far as they are counted. */
   bytes: number
+  /** The store does not have it as it is. */
+  isChanged: boolean
   /** It is in the store, too. */
   isStored: boolean
 }

@@ -48,8 +48,8 @@ export interface SuppressOptions<K, V> {
 export class SuppressProcessor<K, V> implements Processor<K, Change<V | null>, K, Change<V | null>> {
   readonly #options: SuppressOptions<K, V>
   readonly #buffer = new SuppressBuffer<K, V>()
-  /** Held changes that the store does not have as they are. */
-  readonly #changed = new Set<HeldChange<K, V>>()
+  /** What changed since the last commit, also if it has left since. */
+  #changed: HeldChange<K, V>[] = []
   readonly #countsBytes: boolean
   #context: ProcessorContext<K, Change<V | null>> | undefined
   #store: TaskStore | undefined
@@ -75,8 +75,7 @@ export class SuppressProcessor<K, V> implements Processor<K, Change<V | null>, K
     this.#bytes -= held.bytes
     held.bytes = this.#countsBytes ? this.#rowOf(held).length + held.id.length : 0
     this.#bytes += held.bytes
-    this.#changed.add(held)
-    if (this.#changed.size === limits.changedRowsMax) this.#context?.requestCommit()
+    this.#mark(held)
     this.#release()
     this.#relieve()
   }
@@ -84,10 +83,12 @@ export class SuppressProcessor<K, V> implements Processor<K, Change<V | null>, K
   flush(): void {
     this.#release()
     for (const held of this.#changed) {
+      if (!held.isChanged) continue
       this.#store?.put(rowKeyOf(held), this.#rowOf(held), held.timestamp)
+      held.isChanged = false
       held.isStored = true
     }
-    this.#changed.clear()
+    this.#changed = []
   }
 
   times(): readonly number[] {
@@ -108,9 +109,28 @@ export class SuppressProcessor<K, V> implements Processor<K, Change<V | null>, K
       return known
     }
     const timeMs = this.#options.timeOf?.(key) ?? timestamp
-    const held = { key, id, timeMs, value, old, final, timestamp, headers, bytes: 0, isStored: false }
+    const held = {
+      key,
+      id,
+      timeMs,
+      value,
+      old,
+      final,
+      timestamp,
+      headers,
+      bytes: 0,
+      isChanged: false,
+      isStored: false,
+    }
     this.#buffer.add(held)
     return held
+  }
+
+  #mark(held: HeldChange<K, V>): void {
+    if (held.isChanged) return
+    held.isChanged = true
+    this.#changed.push(held)
+    if (this.#changed.length === limits.changedRowsMax) this.#context?.requestCommit()
   }
 
   /** Hands on what is due. */
@@ -137,7 +157,7 @@ export class SuppressProcessor<K, V> implements Processor<K, Change<V | null>, K
     const { key, value, old, final, timestamp, headers } = held
     this.#buffer.removeFirst()
     this.#bytes -= held.bytes
-    this.#changed.delete(held)
+    held.isChanged = false
     if (held.isStored) this.#store?.put(rowKeyOf(held), null, timestamp)
     if (value === null && this.#options.dropsTombstones) return
     this.#context?.forward({ key, value: { value, old, final }, timestamp, headers })
@@ -173,6 +193,7 @@ export class SuppressProcessor<K, V> implements Processor<K, Change<V | null>, K
       timestamp,
       headers,
       bytes,
+      isChanged: false,
       isStored: true,
     })
   }

@@ -29,17 +29,29 @@ export class TableRows<K, V> {
 
   /** The key's value, null when there is no row. It must be loaded. */
   get(key: K): V | null {
-    const { keySerde, valueSerde } = this.#options
-    const row = this.#store.get(keySerde.write(key))
-    if (row === null) return null
-    const value = valueOfRow(row)
-    return valueSerde.read(value, 0, value.length)
+    return this.#read(this.#store.get(this.#options.keySerde.write(key)))
+  }
+
+  /** Sets the key's row, or deletes it when the value is null; returns the value before. It must be loaded. */
+  exchange(key: K, value: V | null, timestamp: number): V | null {
+    const rowKey = this.#options.keySerde.write(key)
+    const old = this.#read(this.#store.get(rowKey))
+    this.#store.put(rowKey, this.#rowOf(value, timestamp), timestamp)
+    return old
   }
 
   /** Sets the key's row, or deletes it when the value is null. */
   put(key: K, value: V | null, timestamp: number): void {
-    const { keySerde, valueSerde } = this.#options
-    const row = value === null ? null : timestampedValue(valueSerde.write(value), timestamp)
-    this.#store.put(keySerde.write(key), row, timestamp)
+    this.#store.put(this.#options.keySerde.write(key), this.#rowOf(value, timestamp), timestamp)
+  }
+
+  #read(row: Buffer | null): V | null {
+    if (row === null) return null
+    const value = valueOfRow(row)
+    return this.#options.valueSerde.read(value, 0, value.length)
+  }
+
+  #rowOf(value: V | null, timestamp: number): Buffer | null {
+    return value === null ? null : timestampedValue(this.#options.valueSerde.write(value), timestamp)
   }
 }

@@ -42,8 +42,15 @@ export class TableSourceProcessor<K, V> implements Processor<K | null, V | null,
       return
     }
     const { key, value, timestamp, headers } = record
-    const old = this.#options.oldValues ? (this.#rows?.get(key) ?? null) : null
-    this.#rows?.put(key, value, timestamp)
+    const old = this.#keep(key, value, timestamp)
     this.#context?.forward({ key, value: { value, old, final: false }, timestamp, headers })
+  }
+
+  /** Keeps the row, if rows are kept, and returns the value before, if it is asked for. */
+  #keep(key: K, value: V | null, timestamp: number): V | null {
+    if (this.#rows === undefined) return null
+    if (this.#options.oldValues) return this.#rows.exchange(key, value, timestamp)
+    this.#rows.put(key, value, timestamp)
+    return null
   }
 }
