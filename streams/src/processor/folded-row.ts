@@ -1,3 +1,4 @@
+import type { ScratchBuffers } from '../state/scratch-buffers.ts'
 import type { TaskStore } from '../state/store.ts'
 import { timestampedValue, timestampOfRow, valueOfRow } from '../state/timestamped-value.ts'
 import type { Fold } from './fold.ts'
@@ -32,11 +33,11 @@ export class Folding<V, A> {
     }
   }
 
-  /** Writes it to a row of the store, or deletes the row. */
-  putAt(rowKey: Buffer, store: TaskStore): void {
+  /** Writes it to a row of the store, or deletes the row. `scratch` is not to be where the key is. */
+  putAt(rowKey: Buffer, store: TaskStore, scratch?: ScratchBuffers): void {
     const { accumulator, timestamp } = this
     const isDeleted = accumulator === undefined || accumulator === null
-    const value = isDeleted ? null : timestampedValue(this.#fold.serde.write(accumulator), timestamp)
+    const value = isDeleted ? null : timestampedValue(this.#fold.serde.write(accumulator), timestamp, scratch)
     store.put(rowKey, value, timestamp)
   }
 }

@@ -1,6 +1,7 @@
 import { limits } from '../core/limits.ts'
 import { noHeaders, type RecordHeader } from '../core/record.ts'
 import type { Serde } from '../core/serde.ts'
+import { ScratchBuffers } from '../state/scratch-buffers.ts'
 import type { Row, TaskStore } from '../state/store.ts'
 import { timestampOfRow, valueOfRow } from '../state/timestamped-value.ts'
 import { keyOfWindowRow, windowRowBound, windowRowKey, windowStartOfRow } from '../state/window-key.ts'
@@ -38,6 +39,8 @@ export class WindowRows<K, V, A, R> {
   readonly #context: ProcessorContext<Windowed<K>, Change<R>>
   readonly #store: TaskStore
   readonly #byStart = new Map<number, DecodedWindow<K, V, A, R>>()
+  readonly #keys = new ScratchBuffers()
+  readonly #values = new ScratchBuffers()
   #changed: WindowRow<K, V, A, R>[] = []
   #lastWindow: DecodedWindow<K, V, A, R> | undefined
   /** Old values of rows that changed and close in the same commit, by their keys. */
@@ -63,7 +66,7 @@ export class WindowRows<K, V, A, R> {
     const id = rowId(key, keySerde)
     const window = this.#windowAt(startMs)
     if (window.rows.has(id)) return true
-    const rowKey = windowRowKey(keySerde.write(key), startMs)
+    const rowKey = windowRowKey(keySerde.write(key), startMs, this.#keys)
     if (!this.#store.has(rowKey)) {
       this.#store.want(rowKey)
       return false
@@ -88,8 +91,8 @@ export class WindowRows<K, V, A, R> {
     const finalStartMax = emit === 'updates-and-close' ? closedStartMax(windows, streamTimeMs) : -1
     for (const row of this.#changed) {
       const { startMs } = row.window
-      const rowKey = windowRowKey(keySerde.write(row.key), startMs)
-      row.putAt(rowKey, this.#store)
+      const rowKey = windowRowKey(keySerde.write(row.key), startMs, this.#keys)
+      row.putAt(rowKey, this.#store, this.#values)
       if (emit === 'updates' || (emit === 'updates-and-close' && startMs > finalStartMax)) this.#forward(row)
       else if (oldValues === true && emit === 'updates-and-close')
         this.#oldOfClosing.set(rowKey.toString('latin1'), row.old)
@@ -167,7 +170,7 @@ export class WindowRows<K, V, A, R> {
     const id = rowId(key, keySerde)
     const known = window.rows.get(id)
     if (known !== undefined) return known
-    const row = this.#read(windowRowKey(keySerde.write(key), startMs), key, window)
+    const row = this.#read(windowRowKey(keySerde.write(key), startMs, this.#keys), key, window)
     window.rows.set(id, row)
     return row
   }

@@ -44,7 +44,9 @@ export class MemoryStore implements ByteStore {
   }
 
   async write(changes: readonly Change[], changelogOffset: number): Promise<void> {
-    for (const { key, value } of changes) this.#content.set(key, value)
+    // Copies: what is written may be a view of something large.
+    for (const { key, value } of changes)
+      this.#content.set(Buffer.from(key), value === null ? null : Buffer.from(value))
     this.#content.changelogOffset = changelogOffset
   }
 

@@ -1,3 +1,5 @@
+import { windowChangelogKey } from './window-key.ts'
+
 /** What is going on with a row; bits. */
 export const rowMarks = {
   /** Changed since the last drain; goes to the changelog. */
@@ -122,12 +124,18 @@ export class RowTable {
     return this.#chunk(this.#keyChunks[row]).subarray(start, start + (this.#keyLengths[row] ?? 0))
   }
 
-  /** A view that stays as it is. */
-  valueOf(row: number): Buffer | null {
+  /** A view that stays as it is; of what follows the first `skipped` bytes. */
+  valueOf(row: number, skipped = 0): Buffer | null {
     const length = this.#valueLengths[row] ?? -1
     if (length < 0) return null
     const start = this.#valueStarts[row] ?? 0
-    return this.#chunk(this.#valueChunks[row]).subarray(start, start + length)
+    return this.#chunk(this.#valueChunks[row]).subarray(start + skipped, start + length)
+  }
+
+  /** A key of a window's row, in the form of changelogs. */
+  windowChangelogKeyOf(row: number): Buffer {
+    const start = this.#keyStarts[row] ?? 0
+    return windowChangelogKey(this.#chunk(this.#keyChunks[row]), start, start + (this.#keyLengths[row] ?? 0))
   }
 
   /** Bytes of key and value. */

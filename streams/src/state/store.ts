@@ -71,7 +71,7 @@ export interface TaskStore {
   readonly committed: CommittedRows
   /** True when `get` may be called for this key: it is cached, changed, or known to be absent. Always true for a memory store. */
   has(key: Buffer): boolean
-  /** Asks for a row; `load` fetches all that were asked for. */
+  /** Asks for a row; `load` fetches all that were asked for. Here as in `put` the bytes are copied: the caller may use the buffers again. */
   want(key: Buffer): void
   load(): Promise<void>
   /** The row, or null. Throws `INVALID_STATE` when it was not loaded: a bug of the processor. */

@@ -2,8 +2,8 @@ import { StreamsError } from '../core/errors.ts'
 import { type MovedRows, RowList } from './row-list.ts'
 import { RowTable, rowMarks } from './row-table.ts'
 import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore, TaskStoreStats } from './store.ts'
-import { valueOfRow } from './timestamped-value.ts'
-import { windowChangelogKey, windowStartOfRow } from './window-key.ts'
+import { timestampBytes } from './timestamped-value.ts'
+import { windowStartOfRow } from './window-key.ts'
 
 /** How a task's store behaves. */
 export interface CachedTaskStoreOptions {
@@ -209,11 +209,9 @@ export class CachedTaskStore implements TaskStore {
       const marks = table.marksOf(row)
       if ((marks & draining) === 0) this.#draining.push(table, row)
       if ((marks & changed) !== 0) {
-        const key = table.keyOf(row)
-        const value = table.valueOf(row)
         entries.push({
-          key: this.#windowed ? windowChangelogKey(key) : key,
-          value: this.#timestamped && value !== null ? valueOfRow(value) : value,
+          key: this.#windowed ? table.windowChangelogKeyOf(row) : table.keyOf(row),
+          value: table.valueOf(row, this.#timestamped ? timestampBytes : 0),
           timestamp: table.timestampOf(row),
         })
       }

@@ -1,3 +1,5 @@
+import type { ScratchBuffers } from './scratch-buffers.ts'
+
 /**
  * The value of a row of a timestamped store, as Kafka Streams keeps it. The changelog carries the plain value; the time is the
  * record's own.
@@ -6,14 +8,15 @@
  *   │ timestamp int64 BE │ value bytes │
  *   └────────────────────┴─────────────┘
  */
-const timestampBytes = 8
+export const timestampBytes = 8
 
-/** The row's bytes. */
-export function timestampedValue(value: Buffer, timestamp: number): Buffer {
-  const row = Buffer.allocUnsafe(timestampBytes + value.length)
+/** The row's bytes; in one of the scratch buffers when they are given. */
+export function timestampedValue(value: Buffer, timestamp: number, scratch?: ScratchBuffers): Buffer {
+  const length = timestampBytes + value.length
+  const row = scratch === undefined ? Buffer.allocUnsafe(length) : scratch.of(length)
   row.writeInt32BE(Math.floor(timestamp / 2 ** 32), 0)
   row.writeUInt32BE((timestamp % 2 ** 32) >>> 0, 4)
-  value.copy(row, timestampBytes)
+  row.set(value, timestampBytes)
   return row
 }
 
