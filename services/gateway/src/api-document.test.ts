@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { roleScopes, roles, scopes } from '@millrace/storage/accounts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTestApp, type TestApp } from '../test/test-app.ts'
-import { roleScopes, roles, scopes } from './accounts/roles.ts'
 import { problems } from './errors.ts'
 import { rejectionCodes } from './events/event-reader.ts'
 

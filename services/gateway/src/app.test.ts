@@ -1,8 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { hashPassword, type Role, roles } from '@millrace/storage/accounts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTestApp, secret, signToken, type TestApp } from '../test/test-app.ts'
-import { hashPassword } from './accounts/password.ts'
-import { type Role, roles } from './accounts/roles.ts'
 import { GatewayError } from './errors.ts'
 
 let test: TestApp

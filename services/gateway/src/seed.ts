@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createLogger, installShutdown, runMain, waitFor } from '@millrace/kit'
+import { hashPassword, type Role } from '@millrace/storage/accounts'
 import { createUserRepository, openMysql } from '@millrace/storage/mysql'
-import { hashPassword } from './accounts/password.ts'
-import type { Role } from './accounts/roles.ts'
 import { readSeedConfig } from './config.ts'
 
 /** The accounts of a development installation. Their passwords are public: `readSeedConfig` refuses to have them anywhere else. */

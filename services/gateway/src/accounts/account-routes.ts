@@ -1,10 +1,10 @@
+import { roleScopes, roles, scopes } from '@millrace/storage/accounts'
 import { Type } from 'typebox'
 import type { SignToken } from '../http/auth.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { loginsPerMinuteMax, passwordCharsMax, usernameCharsMax } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
 import type { Login } from './login.ts'
-import { roleScopes, roles, scopes } from './roles.ts'
 
 const LoginBody = Type.Object(
   {

@@ -1,7 +1,7 @@
+import { hashPassword, verifyPassword } from '@millrace/storage/accounts'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { loginFailuresMax, loginWindowMs } from '../limits.ts'
 import { createLogin } from './login.ts'
-import { hashPassword, verifyPassword } from './password.ts'
 import type { Account } from './ports.ts'
 import { createTurnstile } from './turnstile.ts'
 

@@ -1,9 +1,8 @@
+import { parseRole, type Role, verifyPassword } from '@millrace/storage/accounts'
 import { GatewayError } from '../errors.ts'
 import { passwordChecksConcurrentMax, passwordChecksWaitingMax } from '../limits.ts'
 import { LoginAttempts } from './login-attempts.ts'
-import { verifyPassword } from './password.ts'
 import type { Account, AccountStore } from './ports.ts'
-import { parseRole, type Role } from './roles.ts'
 import { createTurnstile } from './turnstile.ts'
 
 /** Who logged in. */

@@ -1,6 +1,6 @@
 import jwt from '@fastify/jwt'
+import { parseRole, roleScopes } from '@millrace/storage/accounts'
 import type { FastifyRequest } from 'fastify'
-import { parseRole, roleScopes } from '../accounts/roles.ts'
 import { GatewayError } from '../errors.ts'
 import { authorizationCharsMax, tokenClockToleranceMs } from '../limits.ts'
 import type { Access, GatewayApp, Principal } from './gateway-app.ts'

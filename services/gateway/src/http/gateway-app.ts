@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Role, Scope } from '@millrace/storage/accounts'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
-import type { Role, Scope } from '../accounts/roles.ts'
 import type { GatewayErrorCode } from '../errors.ts'
 import type { JsonFault } from '../json/json-cursor.ts'
 

@@ -22,3 +22,8 @@ export function roleScopes(role: Role): readonly Scope[] {
 export function parseRole(name: unknown): Role | undefined {
   return roles.find((role) => role === name)
 }
+
+/** The scope of that name; undefined when there is none. */
+export function parseScope(name: unknown): Scope | undefined {
+  return scopes.find((scope) => scope === name)
+}
