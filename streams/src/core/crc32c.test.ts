@@ -12,4 +12,21 @@ describe('crc32c', () => {
   ])('of %j', (bytes, expected) => {
     expect(crc32c(bytes)).toBe(expected)
   })
+
+  it('is what one byte after the other gives, for every length and place', () => {
+    const bytes = Buffer.from(Array.from({ length: 64 }, (_, i) => (i * 197 + 31) & 0xff))
+    for (let start = 0; start < 9; start++)
+      for (let end = start; end <= bytes.length; end++)
+        expect(crc32c(bytes.subarray(start, end))).toBe(bitByBit(bytes.subarray(start, end)))
+  })
 })
+
+/** The definition: each bit divided by the polynomial. */
+function bitByBit(bytes: Buffer): number {
+  let crc = -1
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
+  }
+  return ~crc >>> 0
+}

@@ -1,8 +1,12 @@
 /**
- * Memory of the database: per store (column family) two write buffers, and RocksDB's own block cache of 32 MiB, which the binding does not
- * let us share. A process with five stores stays below 5 × (2 × 8 + 32) = 240 MiB, and reaches that only when the data does.
+ * Memory of the database: write buffers, which all stores (column families) share as equal parts of one budget, and RocksDB's own block cache
+ * of 32 MiB per store, which the binding does not let us share or change. It holds indexes, filters and what was read: in a stream that goes on
+ * in time few rows are read, and it stays all but empty. A process with five stores takes 64 MiB, and 5 × 32 MiB more only when its data do.
  */
-export const writeBufferBytes = 8 * 1024 * 1024
+export const writeBuffersBytesMax = 64 * 1024 * 1024
+/** One write buffer of a store: below this, files would be too many; above, the flush of one would hold up the others. */
+export const writeBufferBytesMin = 2 * 1024 * 1024
+export const writeBufferBytesMax = 16 * 1024 * 1024
 /** Write buffers per store: one being filled while the other is flushed. */
 export const writeBuffersMax = 2
 /** Blocks as RocksDB's own default: windows are read by point, not by scan. */

@@ -5,7 +5,15 @@ import { hasCode, StreamsError } from '../core/errors.ts'
 import { type Logger, silentLogger } from '../core/logger.ts'
 import type { ByteStore, ByteStoreProvider, StoreEstimate } from '../state/store.ts'
 import { translateDatabaseError } from './database-error.ts'
-import { backgroundJobsMax, openFilesMax, tableBlockBytes, writeBufferBytes, writeBuffersMax } from './limits.ts'
+import {
+  backgroundJobsMax,
+  openFilesMax,
+  tableBlockBytes,
+  writeBufferBytesMax,
+  writeBufferBytesMin,
+  writeBuffersBytesMax,
+  writeBuffersMax,
+} from './limits.ts'
 import { RocksDbStore } from './rocksdb-store.ts'
 import { partitionBound, partitionOfKey } from './row-layout.ts'
 import { StateDirectory } from './state-directory.ts'
@@ -169,7 +177,7 @@ async function openDatabase(directory: StateDirectory, stores: readonly string[]
     maxBackgroundJobs: backgroundJobsMax,
     maxOpenFiles: openFilesMax,
     maxWriteBufferNumber: writeBuffersMax,
-    writeBufferSize: writeBufferBytes,
+    writeBufferSize: writeBufferBytes(names.length),
     tableBlockSize: tableBlockBytes,
     optimizeFiltersForMemory: true,
   })
@@ -192,4 +200,10 @@ async function openDatabase(directory: StateDirectory, stores: readonly string[]
 async function firstKey(family: RocksDB, from: Buffer): Promise<Buffer | undefined> {
   for await (const { key } of family.iterator({ gte: from }, { limit: 1, capacity: 2, values: false })) return key
   return undefined
+}
+
+/** One write buffer of each of so many stores. */
+function writeBufferBytes(stores: number): number {
+  const share = Math.floor(writeBuffersBytesMax / Math.max(stores, 1) / writeBuffersMax)
+  return Math.min(Math.max(share, writeBufferBytesMin), writeBufferBytesMax)
 }
