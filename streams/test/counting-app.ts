@@ -13,6 +13,10 @@ interface Settings {
   readonly output: string
   readonly stateDir: string
   readonly idleMs: number
+  readonly numStandbys?: number
+  readonly sessionTimeoutMs?: number
+  /** At SIGTERM: stay a member for a restart. */
+  readonly stays?: boolean
   readonly dieAt?: string
   readonly dieOnPass?: number
 }
@@ -30,6 +34,8 @@ const app = new StreamsApp({
   stores,
   idleMs,
   commitIntervalMs: 50,
+  numStandbys: settings.numStandbys ?? 0,
+  ...(settings.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: settings.sessionTimeoutMs }),
   replicationFactor: 1,
   onStateChange: (state) => process.stdout.write(`${state}\n`),
   probes: { restarted: (code) => process.stdout.write(`restarted ${code}\n`) },
@@ -45,7 +51,7 @@ const app = new StreamsApp({
 })
 void app.failed.then(() => process.exit(1))
 process.once('SIGTERM', () => {
-  void app.close().then(async () => {
+  void app.close({ leave: settings.stays !== true }).then(async () => {
     await stores.close()
     process.exit(0)
   })

@@ -240,6 +240,69 @@ describe('a state directory', () => {
   }, 90_000)
 })
 
+describe('a restore', () => {
+  it('that is killed in its midst goes on from what it has written', async () => {
+    const app = start()
+    await visit(5_000)
+    await counted()
+    expect(await app.stop()).toBe(0)
+    const before = await storedRows(stateDir)
+    await rm(stateDir, { recursive: true })
+    const dying = start({ dieAt: 'recovery:written', dieOnPass: 1 })
+    expect(await dying.ended()).toBe('SIGKILL')
+    const restored = new Set(Object.keys(await storedRows(stateDir)).map((row) => row.split(' ')[0]))
+    expect(restored.size).toBe(1)
+    const again = start()
+    await again.printed('stores restored')
+    await again.printed('running')
+    const whole = offsetsRestored(dying)
+    expect(offsetsRestored(again)).toBeGreaterThan(0)
+    expect(offsetsRestored(again)).toBeLessThan(whole)
+    expect(await again.stop()).toBe(0)
+    expect(await storedRows(stateDir)).toEqual(before)
+    await visit(500)
+    start()
+    await counted()
+    await expectExact()
+  }, 90_000)
+})
+
+/** Changelog offsets that the restores of a process had before them, all together. */
+function offsetsRestored(app: AppProcess): number {
+  const begun = app.lines.filter((line) => line.startsWith('log restoring stores from their changelogs '))
+  return begun.reduce((sum, line) => {
+    const fields: { readonly remaining: number } = JSON.parse(line.slice(line.indexOf('{')))
+    return sum + fields.remaining
+  }, 0)
+}
+
+describe('a standby', () => {
+  it('takes over from a process that is killed with next to nothing to restore', async () => {
+    const options = { numStandbys: 1, sessionTimeoutMs: 6_000 }
+    const one = start(options)
+    await one.printed('running')
+    const other = start({ ...options, stateDir: join(stateDir, 'other') })
+    await other.printed('tasks are ready')
+    // Four seconds at a time, within the grace: a partition that was idle, in the other process, may be as far behind.
+    for (let round = 0; round < 12; round++) {
+      await visit(400)
+      await counted()
+    }
+    const before = offsetsRestored(one)
+    await other.kill()
+    await visit(400)
+    await counted(60_000)
+    await expectExact()
+    const changelogs = Array.from({ length: partitions }, (_, partition) => ({
+      topic: `${applicationId}-page-counts-changelog`,
+      partition,
+    }))
+    const lengths = [...(await admin.listOffsets(changelogs, 'latest')).values()]
+    expect(offsetsRestored(one) - before).toBeLessThan(Math.min(...lengths.filter((length) => length > 0)) / 5)
+    expect(await one.stop()).toBe(0)
+  }, 120_000)
+})
+
 describe('two applications', () => {
   it('share the tasks, and the one takes over when the other is killed', async () => {
     const one = start()
