@@ -25,7 +25,47 @@ export { pageRowsMax } from './limits.ts'
 
 // API logs and accounts.
 export { type ApiLogRepository, createApiLogRepository, type StoredApiLog } from './api-log-repository.ts'
-export { createUserRepository, type StoredUser, type UserRepository, type UserSeed } from './user-repository.ts'
+export {
+  createUserRepository,
+  type StoredUser,
+  type UserChange,
+  type UserRepository,
+  type UserSeed,
+} from './user-repository.ts'
+
+// Who is let in: sessions, keys, counted logins, and the log of it all.
+export {
+  createSessionRepository,
+  type NewSession,
+  type Refresh,
+  type RefreshOutcome,
+  type SessionEndReason,
+  type SessionRepository,
+  type SessionState,
+  sessionEndReasons,
+} from './session-repository.ts'
+export {
+  type ApiKeyRepository,
+  type ApiKeyState,
+  createApiKeyRepository,
+  type ListedApiKey,
+  type NewApiKey,
+} from './api-key-repository.ts'
+export {
+  type CountedAttempts,
+  createLoginAttemptRepository,
+  type LoginAttemptRepository,
+} from './login-attempt-repository.ts'
+export {
+  type AuditAction,
+  type AuditEntry,
+  type AuditRepository,
+  type AuditVerdict,
+  auditActions,
+  createAuditRepository,
+  type StoredAuditEntry,
+} from './audit-log.ts'
+export { lookupKeysMax } from './limits.ts'
 
 // What sinks store together with the rows.
 export {

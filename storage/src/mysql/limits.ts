@@ -15,6 +15,12 @@ export const totalRowsMax = 1_000_000
 
 /** Accounts of one listing: they are made by people, one at a time. */
 export const usersMax = 1_000
+/** Good keys of one account: one per machine and its successor. */
+export const apiKeysMax = 100
+/** Rows of one page when the audit log is verified. */
+export const auditPageRows = 1_000
+/** Expired rows that one statement deletes: more would hold their locks for longer than a login may wait. */
+export const deletedRowsMax = 1_000
 
 /** Connections of one process. */
 export const poolConnectionsDefault = 8

@@ -27,7 +27,7 @@ function time(name: string) {
   return datetime(name, { fsp: 3, mode: 'date' })
 }
 
-/** Accounts. `role` is checked by the gateway, which owns the list of roles. */
+/** Accounts. The names of roles are those of `accounts/roles.ts`. */
 export const users = mysqlTable(
   'users',
   {
@@ -41,6 +41,83 @@ export const users = mysqlTable(
   },
   (table) => [uniqueIndex('users_username').on(table.username)],
 )
+
+/**
+ * Who is logged in: one row per login, and the one refresh token that is good for it at the moment. `refresh_id` stays for the session's life;
+ * only holders of one of its tokens know it.
+ */
+export const sessions = mysqlTable(
+  'sessions',
+  {
+    id: char('id', { length: 36 }).primaryKey(),
+    userId: char('user_id', { length: 36 }).notNull(),
+    refreshId: char('refresh_id', { length: 22 }).notNull(),
+    refreshHash: char('refresh_hash', { length: 64 }).notNull(),
+    createdAt: time('created_at').notNull(),
+    refreshedAt: time('refreshed_at').notNull(),
+    expiresAt: time('expires_at').notNull(),
+    endedAt: time('ended_at'),
+    endReason: varchar('end_reason', { length: 32 }),
+  },
+  (table) => [
+    uniqueIndex('sessions_refresh').on(table.refreshId),
+    index('sessions_user').on(table.userId),
+    index('sessions_expires').on(table.expiresAt),
+  ],
+)
+
+/** Keys of machines. Each belongs to an account and can do no more than that one. */
+export const apiKeys = mysqlTable(
+  'api_keys',
+  {
+    id: char('id', { length: 16 }).primaryKey(),
+    secretHash: char('secret_hash', { length: 64 }).notNull(),
+    userId: char('user_id', { length: 36 }).notNull(),
+    label: varchar('label', { length: 128 }).notNull(),
+    /** Separated by spaces. */
+    scopes: varchar('scopes', { length: 1_024 }).notNull(),
+    createdAt: time('created_at').notNull(),
+    expiresAt: time('expires_at').notNull(),
+    revokedAt: time('revoked_at'),
+    lastUsedAt: time('last_used_at'),
+  },
+  (table) => [index('api_keys_user').on(table.userId)],
+)
+
+/** Failed logins per account, by a keyed hash: names of accounts that do not exist may be passwords typed into the wrong field. */
+export const loginAttempts = mysqlTable(
+  'login_attempts',
+  {
+    nameHash: char('name_hash', { length: 64 }).primaryKey(),
+    failures: int('failures').notNull(),
+    windowEndsAt: time('window_ends_at').notNull(),
+  },
+  (table) => [index('login_attempts_window').on(table.windowEndsAt)],
+)
+
+/** Who did what to whose access. Append-only: each entry's hash covers the one before it. Holds ids, never names or addresses. */
+export const auditLog = mysqlTable(
+  'audit_log',
+  {
+    seq: bigint('seq', { mode: 'number' }).primaryKey(),
+    at: time('at').notNull(),
+    action: varchar('action', { length: 64 }).notNull(),
+    actor: varchar('actor', { length: 64 }),
+    subject: varchar('subject', { length: 64 }),
+    requestId: varchar('request_id', { length: 64 }),
+    detail: varchar('detail', { length: 255 }).notNull(),
+    previousHash: char('previous_hash', { length: 64 }).notNull(),
+    hash: char('hash', { length: 64 }).notNull(),
+  },
+  (table) => [index('audit_log_subject').on(table.subject, table.seq)],
+)
+
+/** One row, the end of the audit log's chain. */
+export const auditHead = mysqlTable('audit_head', {
+  id: int('id').primaryKey(),
+  seq: bigint('seq', { mode: 'number' }).notNull(),
+  hash: char('hash', { length: 64 }).notNull(),
+})
 
 /**
  * Leads as they were submitted. `source_partition` and `source_offset` are the place of the record that was stored: the record whose place this is was

@@ -1,7 +1,10 @@
-import { asc, eq, sql } from 'drizzle-orm'
+import { asc, eq } from 'drizzle-orm'
+import { StorageError } from '../errors.ts'
+import { appendAudit } from './audit-log.ts'
 import { usersMax } from './limits.ts'
 import type { Mysql } from './mysql.ts'
 import { users } from './schema.ts'
+import { endSessions } from './session-repository.ts'
 
 /** An account as MySQL keeps it. The password hash is for the login only: never log or answer it. */
 export type StoredUser = typeof users.$inferSelect
@@ -16,11 +19,22 @@ export interface UserSeed {
   readonly disabled?: boolean
 }
 
-/** Accounts in MySQL. */
+/** What of an account is to be another. */
+export interface UserChange {
+  readonly passwordHash?: string
+  readonly role?: string
+  readonly disabled?: boolean
+}
+
+/** Accounts in MySQL. Every change ends the account's sessions and is in the audit log, all in one transaction. */
 export interface UserRepository {
-  /** Usernames are compared without regard to case. */
+  /** Usernames are compared without regard to case and accents, as MySQL's collation does. */
   findByUsername(username: string): Promise<StoredUser | undefined>
   byId(id: string): Promise<StoredUser | undefined>
+  /** Makes an account. Throws `ROW_REFUSED` when the username is taken. */
+  create(user: UserSeed, by: string): Promise<void>
+  /** Returns whether there is such an account. */
+  update(username: string, change: UserChange, by: string): Promise<boolean>
   /** Makes the account, or sets password, role and state of the one with this username. Idempotent. */
   upsert(user: UserSeed): Promise<void>
   /** All accounts by username, at most `usersMax`. */
@@ -29,6 +43,29 @@ export interface UserRepository {
 
 /** The repository of `users`. */
 export function createUserRepository(mysql: Mysql, now: () => Date = () => new Date()): UserRepository {
+  async function create({ id, username, passwordHash, role, disabled = false }: UserSeed, by: string): Promise<void> {
+    const at = now()
+    await mysql.transaction('making an account', async (database) => {
+      await database.insert(users).values({ id, username, passwordHash, role, disabled, createdAt: at, updatedAt: at })
+      await appendAudit(database, { action: 'user_created', actor: by, subject: id, detail: `role ${role}` }, at)
+    })
+  }
+
+  async function update(username: string, change: UserChange, by: string): Promise<boolean> {
+    const at = now()
+    return mysql.transaction('changing an account', async (database) => {
+      const [found] = await database.select().from(users).where(eq(users.username, username)).for('update')
+      if (found === undefined) return false
+      await database
+        .update(users)
+        .set({ ...change, updatedAt: at })
+        .where(eq(users.id, found.id))
+      await endSessions(database, { userId: found.id }, 'account-changed', at)
+      await appendAudit(database, { action: 'user_updated', actor: by, subject: found.id, detail: inWords(change) }, at)
+      return true
+    })
+  }
+
   return {
     async findByUsername(username) {
       const [row] = await mysql.run('reading an account', (database) =>
@@ -44,14 +81,18 @@ export function createUserRepository(mysql: Mysql, now: () => Date = () => new D
       return row
     },
 
-    async upsert({ id, username, passwordHash, role, disabled = false }) {
-      const at = now()
-      await mysql.run('storing an account', (database) =>
-        database
-          .insert(users)
-          .values({ id, username, passwordHash, role, disabled, createdAt: at, updatedAt: at })
-          .onDuplicateKeyUpdate({ set: { passwordHash, role, disabled, updatedAt: at, id: sql`${users.id}` } }),
-      )
+    create,
+    update,
+
+    async upsert(user) {
+      const { username, passwordHash, role, disabled = false } = user
+      const change = { passwordHash, role, disabled }
+      if (await update(username, change, 'seed')) return
+      await create(user, 'seed').catch(async (error: unknown) => {
+        // Somebody else has made it meanwhile.
+        const isTaken = error instanceof StorageError && error.code === 'ROW_REFUSED'
+        if (!isTaken || !(await update(username, change, 'seed'))) throw error
+      })
     },
 
     list: () =>
@@ -59,4 +100,13 @@ export function createUserRepository(mysql: Mysql, now: () => Date = () => new D
         database.select().from(users).orderBy(asc(users.username)).limit(usersMax),
       ),
   }
+}
+
+function inWords({ passwordHash, role, disabled }: UserChange): string {
+  const words = [
+    passwordHash === undefined ? '' : 'password',
+    role === undefined ? '' : `role ${role}`,
+    disabled === undefined ? '' : disabled ? 'disabled' : 'enabled',
+  ]
+  return words.filter((word) => word !== '').join(', ')
 }
