@@ -64,6 +64,7 @@ export type { ByteStoreProvider } from './state/store.ts'
 
 // Bytes, records and time.
 export { type Clock, systemClock } from './core/clock.ts'
+export { crc32c } from './core/crc32c.ts'
 export { deadLetterHeaders } from './core/dead-letter.ts'
 export { lateHeaders } from './core/late-record.ts'
 export { type LogFields, type Logger, silentLogger } from './core/logger.ts'

@@ -50,8 +50,9 @@ export class FakeGroup {
     this.world = world
   }
 
-  /** Throws `REBALANCED` unless this is a current member in the current generation. */
+  /** Throws `REBALANCED` unless this is a current member in the current generation, or nobody is a member and the offsets come without one. */
   check(metadata: GroupMetadata): void {
+    if (this.members.size === 0 && metadata.generationId < 0 && metadata.memberId === '') return
     if (metadata.generationId === this.generationId && this.members.has(metadata.memberId)) return
     throw new StreamsError(
       'REBALANCED',
