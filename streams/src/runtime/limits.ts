@@ -64,11 +64,13 @@ export const repartitionSegmentBytes = 50 * 1024 * 1024
 /** Between two deletions of what is processed of repartition topics; as in Kafka Streams. */
 export const purgeIntervalMs = 30_000
 
-/** A restore writes to the store when it has read this many changes, and keeps so many of them in memory. */
-export const restoreChangesMax = 50_000
-
-/** Fetch sizes of a restore: few, large answers. */
-export const restorePartitionBytesMax = 4 * 1024 * 1024
+/**
+ * A restore writes to the store when it has read this many changes, and keeps so many of them in memory. Small steps, as the tasks that run beside it
+ * wait for each: with 5,000 changes and 512 KiB their longest pause was 0.3 s, with 50,000 and 4 MiB 1.2 s (two partitions of 300,000 rows, two
+ * cores under other load). The restore itself is no slower for it (2.2 in place of 2.5 µs of CPU per record) and takes half the memory.
+ */
+export const restoreChangesMax = 5_000
+export const restorePartitionBytesMax = 512 * 1024
 
 /** Between two log lines about a restore. */
 export const restoreReportMs = 5_000
@@ -92,8 +94,9 @@ export const rejoinIntervalMs = 5_000
 /** State of partitions that were given to others is deleted after this long: until then they may come back. Kafka Streams' default. */
 export const stateCleanupDelayMsDefault = 600_000
 
-/** Between two looks at what is on disk and how far it lags behind: what the leader of the group is told at the next join. */
+/** Between two looks at what is on disk and how far it lags behind: what the leader of the group is told at the next join. Sooner when state is to be deleted sooner. */
 export const keptStateCheckMs = 30_000
+export const keptStateCheckMsMin = 10
 
 /** Fetch sizes of standbys: small answers, so that a step takes a few milliseconds. */
 export const standbyPartitionBytesMax = 256 * 1024

@@ -18,6 +18,7 @@ import { KeptState } from './kept-state.ts'
 import {
   bufferedBytesMax,
   keptStateCheckMs,
+  keptStateCheckMsMin,
   outgoingBytesMax,
   pollWaitMsMax,
   rebalanceTimeoutMs,
@@ -325,7 +326,8 @@ export class StreamThread {
 
   async #tendKeptState(): Promise<void> {
     const { clock, logger, stateCleanupDelayMs } = this.#options
-    if (clock.nowMs() - this.#keptLookMs < Math.min(keptStateCheckMs, stateCleanupDelayMs)) return
+    const intervalMs = Math.max(keptStateCheckMsMin, Math.min(keptStateCheckMs, stateCleanupDelayMs))
+    if (clock.nowMs() - this.#keptLookMs < intervalMs) return
     await this.#lookAtKeptState()
     this.#measuring ??= this.#kept
       .measure()
