@@ -23,7 +23,7 @@ export function rowKey(partition: number, key: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(prefixBytes + key.length)
   bytes.writeInt32BE(partition, 0)
   bytes[4] = rowKind
-  key.copy(bytes, prefixBytes)
+  bytes.set(key, prefixBytes)
   return bytes
 }
 

@@ -77,20 +77,16 @@ export class RowTable {
 
   /** The row with this key; −1 when there is none. */
   find(key: Buffer): number {
-    const hash = hashOf(key)
-    const slots = this.#slots
-    const mask = slots.length - 1
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const row = (slots[slot] ?? 0) - 1
-      if (row < 0 || (this.#hashes[row] === hash && this.#hasKey(row, key))) return row
-    }
+    return this.#findHashed(key, hashOf(key))
   }
 
-  /** Adds a row with a key that is not there; its value is null, and it has no marks. */
+  /** The row with this key, which is added if it is not there: its value is null then, and it has no marks. */
   add(key: Buffer): number {
+    const hash = hashOf(key)
+    const known = this.#findHashed(key, hash)
+    if (known >= 0) return known
     if (this.#size === this.#hashes.length) this.#grow()
     const row = this.#size++
-    const hash = hashOf(key)
     this.#hashes[row] = hash
     const length = key.length
     this.#reserve(length)
@@ -190,6 +186,15 @@ export class RowTable {
       }
     }
     return stays
+  }
+
+  #findHashed(key: Buffer, hash: number): number {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const row = (slots[slot] ?? 0) - 1
+      if (row < 0 || (this.#hashes[row] === hash && this.#hasKey(row, key))) return row
+    }
   }
 
   #hasKey(row: number, key: Buffer): boolean {

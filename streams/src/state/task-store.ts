@@ -117,8 +117,9 @@ export class CachedTaskStore implements TaskStore {
   want(key: Buffer): void {
     if (this.#rows.peek !== undefined || this.#isKnown(key)) return
     const table = this.#tableFor(key)
-    if (table.find(key) >= 0) return
+    const { size } = table
     const row = table.add(key)
+    if (row < size) return
     table.setMarks(row, wanted)
     this.#wanted.push(table, row)
   }
@@ -274,8 +275,9 @@ export class CachedTaskStore implements TaskStore {
 
   /** Returns the row. */
   #change(table: RowTable, key: Buffer, to: { readonly value: Buffer | null; readonly mark: number }): number {
-    const known = table.find(key)
-    const row = known < 0 ? table.add(key) : known
+    const { size } = table
+    const row = table.add(key)
+    const wasThere = row < size
     const marks = table.marksOf(row)
     const isNew = (marks & (changed | expired)) === 0
     if (isNew) {
@@ -283,7 +285,7 @@ export class CachedTaskStore implements TaskStore {
       if ((marks & draining) !== 0) this.#keepDrained(table, row)
     } else this.#bytesSinceCommit -= table.bytesOf(row)
     table.setValue(row, to.value)
-    table.setMarks(row, (marks & draining) | (known < 0 ? 0 : used) | to.mark)
+    table.setMarks(row, (marks & draining) | (wasThere ? used : 0) | to.mark)
     this.#bytesSinceCommit += table.bytesOf(row) + (isNew ? dirtyOverheadBytes : 0)
     return row
   }
