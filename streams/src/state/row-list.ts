@@ -38,14 +38,16 @@ export class RowList {
     }
   }
 
-  /** Follows rows to where they are now: `moves` has, for each table that was replaced, the new one and the rows' numbers there. */
+  /**
+   * Follows rows to where they are now: `moves` has, for each table that was replaced, the new one and the rows' numbers there. A table that was
+   * put in another's place may have been replaced itself.
+   */
   follow(moves: ReadonlyMap<RowTable, MovedRows>): void {
     let start = 0
     for (let run = 0; run < this.#tables.length; run++) {
       const end = this.#ends[run] ?? 0
       const table = this.#tables[run]
-      const moved = table && moves.get(table)
-      if (moved !== undefined) {
+      for (let moved = table && moves.get(table); moved !== undefined; moved = moves.get(moved.table)) {
         this.#tables[run] = moved.table
         for (let i = start; i < end; i++) this.#rows[i] = moved.rows[this.#rows[i] ?? 0] ?? 0
       }

@@ -252,6 +252,22 @@ describe('a task store', () => {
     expect(store.memoryBytes).toBeGreaterThan(10_000)
   })
 
+  it('writes rows whose table is rid of garbage and cut to the bound in one commit', async () => {
+    const rows = new LoadedStore()
+    const store = taskStore(rows, { cachedBytesMax: 2_000 })
+    const keys = Array.from({ length: 200 }, (_, index) => key(`key-${index}`))
+    for (let round = 1; round <= 4; round++) {
+      for (const each of keys) store.want(each)
+      await store.load()
+      for (let time = 0; time < 6; time++)
+        for (const each of keys) store.put(each, key(`${round}.${time}`.padEnd(60)), round)
+      expect(store.drain()).toHaveLength(keys.length)
+      await store.commit(round)
+      const stored = (await rows.multiGet(keys)).map(String)
+      expect(new Set(stored)).toEqual(new Set([`${round}.5`.padEnd(60)]))
+    }
+  })
+
   it('keeps rows in use over rows that are not', async () => {
     const rows = new LoadedStore()
     const store = taskStore(rows, { cachedBytesMax: 20_000 })
