@@ -181,6 +181,28 @@ describe('a task that stays', () => {
     expect(one.app.snapshot().restore).toBeUndefined()
   })
 
+  it('is not disturbed when another one cannot be built at first', async () => {
+    const codes: string[] = []
+    const warnings: string[] = []
+    const logger = { debug() {}, info() {}, warn: (_: unknown, message: string) => warnings.push(message), error() {} }
+    const one = await start('process-1', { logger, probes: { restarted: (code) => codes.push(code) } })
+    const other = await start('process-2')
+    await until(() => isShared(one, other))
+    const [kept = -1] = partitionsOf(one)
+    send(0, 20)
+    send(1, 20)
+    await until(isExact)
+    broker.failNext('committed', { error: new StreamsError('TIMED_OUT', 'as asked'), applied: false })
+    await other.app.close()
+    await until(() => warnings.some((message) => message.startsWith('tasks could not be built')))
+    send(kept, 20)
+    await until(isExact)
+    expect(codes).toEqual([])
+    send(1 - kept, 20)
+    await until(() => isExact() && one.app.state === 'running')
+    expect(codes).toEqual([])
+  })
+
   it('does not notice that a member comes, but for the partition that it gives up', async () => {
     const codes: string[] = []
     const one = await start('process-1', { probes: { restarted: (code) => codes.push(code) } })

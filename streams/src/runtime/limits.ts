@@ -88,6 +88,9 @@ export const queryWindowsMax = 5_000
 /** A cursor holds a row's key in base64. */
 export const queryCursorCharactersMax = 64 * 1024
 
+/** Between two attempts at building tasks whose restore has failed while others run: the broker has had its own retries by then. */
+export const buildAgainMs = 1_000
+
 /** Between two requests of this member for another division, because copies have caught up: each is a rebalance of the whole group. */
 export const rejoinIntervalMs = 5_000
 

@@ -17,6 +17,7 @@ import { GroupSession } from './group-session.ts'
 import { KeptState } from './kept-state.ts'
 import {
   bufferedBytesMax,
+  buildAgainMs,
   keptStateCheckMs,
   keptStateCheckMsMin,
   outgoingBytesMax,
@@ -98,6 +99,8 @@ export class StreamThread {
   #keptLookMs = 0
   /** Asks where the changelogs end; never rejects. */
   #measuring: Promise<void> | undefined
+  /** Not before: the last building has failed. */
+  #buildAgainMs = 0
   #rejoinWanted = false
   #rejoinedMs = Number.NEGATIVE_INFINITY
   #lastCommitMs = 0
@@ -259,8 +262,9 @@ export class StreamThread {
       const id = taskId(number)
       return !this.#tasks.has(id) && !this.#buildings.has(id)
     })
-    if (missing.length > 0) await this.#startBuilding(session, { assigned, missing })
-    onState(this.#buildings.isIdle ? 'running' : 'recovering')
+    const mayBuild = this.#options.clock.nowMs() >= this.#buildAgainMs
+    if (missing.length > 0 && mayBuild) await this.#startBuilding(session, { assigned, missing })
+    onState(this.#buildings.isIdle && missing.length === 0 ? 'running' : 'recovering')
     await this.#tendKeptState()
     this.#rejoinIfCaughtUp(session)
   }
@@ -288,7 +292,7 @@ export class StreamThread {
   }
 
   #takeBuilt(fetcher: Fetcher): void {
-    const built = this.#buildings.take()
+    const built = this.#builtTasks()
     if (built.length === 0) return
     if (this.#tasks.size === 0) this.#lastCommitMs = this.#options.clock.nowMs()
     for (const active of built) {
@@ -297,6 +301,22 @@ export class StreamThread {
         fetcher.seek({ topic, partition, offset: startOffset })
     }
     this.#options.logger.info({ count: built.length, tasks: built.map(({ task }) => task.id) }, 'tasks are ready')
+  }
+
+  /** A building that another attempt may bring about does not disturb the tasks that run. */
+  #builtTasks(): readonly ActiveTask[] {
+    try {
+      return this.#buildings.take()
+    } catch (error) {
+      if (this.#tasks.size === 0 || !(error instanceof StreamsError) || !error.retryable) throw error
+      const { clock, logger } = this.#options
+      this.#buildAgainMs = clock.nowMs() + buildAgainMs
+      logger.warn(
+        { err: error, delay_ms: buildAgainMs },
+        'tasks could not be built: they are tried again, the others go on',
+      )
+      return []
+    }
   }
 
   /** What the leader divides the group by. */
@@ -320,7 +340,9 @@ export class StreamThread {
   get #inUse(): ReadonlySet<number> {
     const numbers = new Set(this.#standbys.numbers)
     for (const { partition } of this.#session?.assigned ?? []) numbers.add(partition)
+    // What the group takes back stays open until the thread has given it up.
     for (const { task } of this.#tasks) numbers.add(task.partition)
+    for (const number of this.#buildings.numbers) numbers.add(number)
     return numbers
   }
 

@@ -40,6 +40,11 @@ export class TaskBuildings {
     return sum
   }
 
+  /** Partition numbers whose stores are open here. */
+  get numbers(): ReadonlySet<number> {
+    return new Set([...this.#buildings].flatMap(({ numbers }) => numbers.map(({ partition }) => partition)))
+  }
+
   has(id: string): boolean {
     for (const { ids } of this.#buildings) if (ids.has(id)) return true
     return false
