@@ -219,6 +219,47 @@ describe('a task that stays', () => {
   })
 })
 
+describe('members that come and go at random', () => {
+  it.each([1, 2, 3, 4, 5, 6])(
+    'lose no count and double none, seed %s',
+    async (seed) => {
+      const random = randomNumbers(seed)
+      const places = new Map(['a', 'b', 'c'].map((id) => [id, memoryStores(id)]))
+      const running = new Map<string, Member>()
+      const numStandbys = seed % 2
+      for (let step = 0; step < 25; step++) {
+        const [id, stores] = [...places][random(3)] ?? ['a', memoryStores('a')]
+        const member = running.get(id)
+        if (member === undefined) {
+          running.set(id, await start(id, { numStandbys, stateCleanupDelayMs: 30 }, stores))
+        } else if (random(2) === 0) {
+          running.delete(id)
+          await member.app.close({ leave: random(3) > 0 })
+        }
+        send(random(2), 1 + random(30))
+        for (let turns = random(20); turns > 0; turns--) await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+      for (const [id, stores] of places) if (!running.has(id)) running.set(id, await start(id, { numStandbys }, stores))
+      await until(isExact)
+      const counts = broker.read('out').map(({ key, value }) => `${key} ${value?.readBigInt64BE()}`)
+      expect(new Set(counts).size).toBe(counts.length)
+      for (const { app } of running.values()) expect(app.state).not.toBe('failed')
+    },
+    30_000,
+  )
+})
+
+/** The same for every run of a seed (mulberry32). */
+function randomNumbers(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
 describe('a restore that is interrupted by a rebalance', () => {
   it('keeps what it has read, and gives the partition back', async () => {
     const gated = gatedStores('process-1')
