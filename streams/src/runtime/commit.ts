@@ -77,6 +77,8 @@ export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
   // 4. The stores follow.
   const ends = new Map<string, number>()
   for (const { topic, partition, baseOffset, count } of produced) {
+    // The broker does not know any more where it wrote the batch. The store keeps its former offset: a restore reads the same changes once more.
+    if (baseOffset < 0) continue
     const key = `${partition} ${topic}`
     ends.set(key, Math.max(ends.get(key) ?? 0, baseOffset + count))
   }

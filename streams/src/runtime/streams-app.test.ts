@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { TransactionalProducer, TransactionalProducerOptions } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { StreamRecord } from '../core/record.ts'
 import { utf8 } from '../core/serde.ts'
@@ -375,6 +376,36 @@ describe('a failure of the broker', () => {
     await until(() => isSettled(counting))
     await counting.close()
     expect(codes).toEqual([operation === 'committed' ? 'TIMED_OUT' : 'OUTCOME_UNKNOWN'])
+    expectExact()
+    await expectStoresMatchChangelog(stores)
+  })
+
+  it('that makes it forget where it wrote the changelog costs nothing but reading it again', async () => {
+    class Forgetful extends FakeBroker {
+      override async openTransactionalProducer(options: TransactionalProducerOptions): Promise<TransactionalProducer> {
+        const inner = await super.openTransactionalProducer(options)
+        return {
+          send: async (records) => (await inner.send(records)).map((batch) => ({ ...batch, baseOffset: -1 })),
+          sendOffsets: (group, offsets) => inner.sendOffsets(group, offsets),
+          commit: () => inner.commit(),
+          abort: () => inner.abort(),
+          close: () => inner.close(),
+        }
+      }
+    }
+    const forgetful = new Forgetful()
+    forgetful.createTopic('in', partitions)
+    forgetful.createTopic('out', partitions)
+    broker = forgetful
+    for (let times = 0; times < 3; times++) {
+      send(40)
+      const counting = app()
+      await counting.start()
+      await until(allCounted)
+      await until(() => isSettled(counting))
+      expect(counting.state).toBe('running')
+      await counting.close()
+    }
     expectExact()
     await expectStoresMatchChangelog(stores)
   })
