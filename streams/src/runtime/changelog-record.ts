@@ -33,9 +33,13 @@ export function changelogRecord(
 
 /** The change of a store that a changelog's current record stands for; undefined when it is none, because it has no key. */
 export function changeOf(cursor: RecordCursor, spec: StoreSpec): Change | undefined {
-  if (cursor.keyStart < 0) return undefined
-  const key = Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd))
-  return { key: spec.kind === 'window' ? windowRowKeyOfChangelog(key) : key, value: rowValue(cursor, spec) }
+  const { bytes, keyStart, keyEnd } = cursor
+  if (keyStart < 0) return undefined
+  const key =
+    spec.kind === 'window'
+      ? windowRowKeyOfChangelog(bytes, keyStart, keyEnd)
+      : Buffer.from(bytes.subarray(keyStart, keyEnd))
+  return { key, value: rowValue(cursor, spec) }
 }
 
 const timestampHeader = 'millrace.timestamp'

@@ -29,6 +29,8 @@ describe('window keys', () => {
         expect(keyOfWindowRow(row).equals(bytes)).toBe(true)
         expect(windowStartOfChangelog(changelog)).toBe(start)
         expect(windowRowKeyOfChangelog(changelog).equals(row)).toBe(true)
+        const within = Buffer.concat([Buffer.from('before'), changelog, Buffer.from('behind')])
+        expect(windowRowKeyOfChangelog(within, 6, within.length - 6).equals(row)).toBe(true)
       }),
     )
   })

@@ -58,13 +58,14 @@ export function windowChangelogKey(bytes: Buffer, start = 0, end = bytes.length)
   return key
 }
 
-/** The row's key of a changelog key. */
-export function windowRowKeyOfChangelog(changelogKey: Buffer): Buffer {
-  const keyLength = changelogKey.length - suffixBytes
-  const row = Buffer.allocUnsafe(changelogKey.length)
-  changelogKey.copy(row, 0, keyLength, keyLength + startBytes)
-  changelogKey.copy(row, startBytes, 0, keyLength)
-  changelogKey.copy(row, startBytes + keyLength, keyLength + startBytes)
+/** The row's key of a changelog key, which is in `bytes` from `start` to `end`. Throws a `RangeError` when that is too short. */
+export function windowRowKeyOfChangelog(bytes: Buffer, start = 0, end = bytes.length): Buffer {
+  const keyLength = end - start - suffixBytes
+  if (keyLength < 0) throw new RangeError(`a windowed key takes at least ${suffixBytes} bytes, not ${end - start}`)
+  const row = Buffer.allocUnsafe(end - start)
+  for (let i = 0; i < startBytes; i++) row[i] = bytes[start + keyLength + i] ?? 0
+  for (let i = 0; i < keyLength; i++) row[startBytes + i] = bytes[start + i] ?? 0
+  for (let i = keyLength + startBytes; i < row.length; i++) row[i] = bytes[start + i] ?? 0
   return row
 }
 
