@@ -103,12 +103,14 @@ describe('state that is not in use', () => {
   it('is deleted after the delay, with all its stores', async () => {
     for (const name of ['counts', 'scratch']) await write(name, 1, 3)
     await write('counts', 0, 3)
-    await kept.look(new Set([0]))
+    await kept.tidy(new Set([0]))
     nowMs = cleanupDelayMs - 1
-    await kept.look(new Set([0]))
+    await kept.tidy(new Set([0]))
     expect(await stores.partitionsOnDisk('scratch')).toEqual([1])
     nowMs = cleanupDelayMs
     await kept.look(new Set([0]))
+    expect(await stores.partitionsOnDisk('scratch')).toEqual([1])
+    await kept.tidy(new Set([0]))
     expect(await stores.partitionsOnDisk('counts')).toEqual([0])
     expect(await stores.partitionsOnDisk('scratch')).toEqual([])
     expect(kept.isOnDisk(1)).toBe(false)
@@ -122,9 +124,19 @@ describe('state that is not in use', () => {
     await write('counts', 0, 9)
     nowMs = cleanupDelayMs
     append('counts', 0, 10)
-    await kept.look(new Set())
+    await kept.tidy(new Set())
     await kept.measure()
     expect(await stores.partitionsOnDisk('counts')).toEqual([0])
     expect(kept.lagOf(0)).toBe(1)
+  })
+
+  it('begins its delay anew with another membership', async () => {
+    await write('counts', 0, 3)
+    await kept.look(new Set())
+    nowMs = 10 * cleanupDelayMs
+    kept.forget()
+    await kept.look(new Set())
+    await kept.tidy(new Set())
+    expect(await stores.partitionsOnDisk('counts')).toEqual([0])
   })
 })

@@ -57,9 +57,29 @@ export class KeptState {
     return lag
   }
 
-  /** Looks what is on disk besides what is in use, and deletes what has been there for too long. Opens and closes stores: nobody else may meanwhile. */
+  /** Begins every delay anew: while there is no group to ask for it, that nobody asks for state says nothing. */
+  forget(): void {
+    this.#unused.clear()
+  }
+
+  /** Looks what is on disk besides what is in use. Opens and closes stores: nobody else may meanwhile. */
   async look(inUse: ReadonlySet<number>): Promise<void> {
-    const { clock, stores, cleanupDelayMs } = this.#options
+    await this.#find(inUse)
+  }
+
+  /** Looks, and deletes what has been there for too long. Only while it is known what the group has given us. */
+  async tidy(inUse: ReadonlySet<number>): Promise<void> {
+    const { clock, cleanupDelayMs } = this.#options
+    const nowMs = clock.nowMs()
+    for (const [number, names] of await this.#find(inUse)) {
+      const known = this.#unused.get(number)
+      if (known !== undefined && nowMs - known.sinceMs >= cleanupDelayMs) await this.#delete(number, names)
+    }
+  }
+
+  /** Brings `#unused` up to date; returns the names of the stores on disk by number. */
+  async #find(inUse: ReadonlySet<number>): Promise<ReadonlyMap<number, readonly string[]>> {
+    const { clock, stores } = this.#options
     const nowMs = clock.nowMs()
     const onDisk = new Map<number, string[]>()
     for (const name of this.#storeNames()) {
@@ -69,11 +89,10 @@ export class KeptState {
     }
     for (const number of this.#unused.keys()) if (!onDisk.has(number)) this.#unused.delete(number)
     for (const [number, names] of onDisk) {
-      const known = this.#unused.get(number)
-      if (known === undefined)
+      if (!this.#unused.has(number))
         this.#unused.set(number, { sinceMs: nowMs, offsets: await this.#offsetsOf(number, names) })
-      else if (nowMs - known.sinceMs >= cleanupDelayMs) await this.#delete(number, names)
     }
+    return onDisk
   }
 
   /** Asks where the changelogs end. */

@@ -205,6 +205,7 @@ export class StreamThread {
     const { broker, applicationId, sessionTimeoutMs, topology, names, numStandbys } = this.#options
     this.#options.onState('recovering')
     // Before the leader is told what is here.
+    this.#kept.forget()
     await this.#lookAtKeptState()
     await this.#kept.measure()
     const member = await broker.openGroupMember({
@@ -235,8 +236,8 @@ export class StreamThread {
           await this.#closeTasks(this.#tasks.remove(request.partitions))
           await this.#buildings.cancel(new Set(this.#tasksOf(request.partitions).map(taskId)))
           this.#fetcher?.remove(request.partitions)
-          await this.#lookAtKeptState()
         }
+        await this.#lookAtKeptState()
         this.#options.logger.info({ partitions: request.partitions.length }, `partitions ${request.kind}`)
       } catch (error) {
         await this.#dropWork()
@@ -251,7 +252,8 @@ export class StreamThread {
   async #followAssignment(session: GroupSession, fetcher: Fetcher): Promise<void> {
     const { onState } = this.#options
     this.#takeBuilt(fetcher)
-    if (!session.isSettled) {
+    // What is about to be taken back is still open, though it is assigned no more.
+    if (!session.isSettled || session.hasRequests) {
       onState('recovering')
       return
     }
@@ -350,7 +352,8 @@ export class StreamThread {
     const { clock, logger, stateCleanupDelayMs } = this.#options
     const intervalMs = Math.max(keptStateCheckMsMin, Math.min(keptStateCheckMs, stateCleanupDelayMs))
     if (clock.nowMs() - this.#keptLookMs < intervalMs) return
-    await this.#lookAtKeptState()
+    this.#keptLookMs = clock.nowMs()
+    await this.#kept.tidy(this.#inUse)
     this.#measuring ??= this.#kept
       .measure()
       .catch((error: unknown) => logger.debug({ err: error }, 'the ends of the changelogs could not be asked for'))
@@ -520,6 +523,7 @@ export class StreamThread {
     if (hasCode(error, 'STORE_CORRUPT')) {
       await this.#standbys.close()
       await stores.discard()
+      await this.#lookAtKeptState()
     }
     if (this.#session?.failure !== undefined) await this.#closeSession({ leave: false })
     await this.#pause(waitMs)
