@@ -9,7 +9,7 @@ let test: TestApp
 beforeAll(async () => {
   test = await openTestApp()
   const passwordHash = await hashPassword('password')
-  test.accounts.set('admin', { id: 'id-1', username: 'admin', role: 'admin', passwordHash, disabled: false })
+  test.accounts.byName.set('admin', { id: 'id-1', username: 'admin', role: 'admin', passwordHash, disabled: false })
 })
 afterAll(() => test.close())
 
@@ -20,6 +20,7 @@ const lead = { first_name: 'Ada', last_name: 'Lovelace', email: 'ada@example.com
 const guarded: readonly { method: 'GET' | 'POST'; url: string; body?: object; roles: readonly Role[] }[] = [
   { method: 'GET', url: '/api/v1/user/profile', roles },
   { method: 'POST', url: '/api/v1/user/profile', roles },
+  { method: 'POST', url: '/api/v1/logout', roles },
   { method: 'POST', url: '/api/v1/events', body: event, roles: ['admin', 'producer'] },
   { method: 'POST', url: '/events', body: event, roles: ['admin', 'producer'] },
   { method: 'GET', url: '/api/v1/events', roles: ['admin', 'analyst'] },
@@ -114,6 +115,7 @@ describe('a token', () => {
     username: 'admin',
     role: 'admin',
     jti: 'j',
+    sid: 'session-of-s',
     iss: 'millrace',
     aud: 'millrace-api',
     iat: now,
@@ -125,6 +127,16 @@ describe('a token', () => {
   }
   const header = { alg: 'HS256', typ: 'at+jwt' }
   const without = (name: string) => Object.fromEntries(Object.entries(claims).filter(([key]) => key !== name))
+
+  beforeAll(() => {
+    test.accounts.addSession({
+      id: 'session-of-s',
+      userId: 's',
+      username: 'admin',
+      role: 'admin',
+      expiresAtMs: (now + 3_600) * 1_000,
+    })
+  })
 
   it('that is ours is taken', async () => {
     const answer = await profile(forge(header, claims))
@@ -157,6 +169,10 @@ describe('a token', () => {
     ['no sub', forge(header, without('sub'))],
     ['a number as sub', forge(header, { ...claims, sub: 7 })],
     ['no jti', forge(header, without('jti'))],
+    ['no session', forge(header, without('sid'))],
+    ['a session that there is not', forge(header, { ...claims, sid: 'another' })],
+    ['the session of somebody else', forge(header, { ...claims, sub: 'somebody else' })],
+    ['another role than the account has', forge(header, { ...claims, role: 'user' })],
     ['no role', forge(header, without('role'))],
     ['an unknown role', forge(header, { ...claims, role: 'emperor' })],
     ['a list of roles', forge(header, { ...claims, role: ['admin'] })],
@@ -430,8 +446,10 @@ describe('the document of the API', () => {
       '/api/v1/leads/process-bulk',
       '/api/v1/leads/{lead_id}',
       '/api/v1/login',
+      '/api/v1/logout',
       '/api/v1/stats',
       '/api/v1/stats/stream',
+      '/api/v1/token/refresh',
       '/api/v1/user/profile',
       '/livez',
       '/metrics',
@@ -449,6 +467,6 @@ describe('closing', () => {
     const closing = await openTestApp()
     await closing.close()
     await expect(closing.app.inject({ url: '/livez' })).rejects.toThrow()
-    expect(signToken(test.app, 'user')).toMatch(/\./)
+    expect(signToken(test, 'user')).toMatch(/\./)
   })
 })

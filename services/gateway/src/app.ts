@@ -8,12 +8,14 @@ import type { Event, Lead } from '@millrace/schemas'
 import { type FastifyBaseLogger, fastify, LogController } from 'fastify'
 import { registerAccountRoutes } from './accounts/account-routes.ts'
 import { createLogin } from './accounts/login.ts'
-import type { AccountStore } from './accounts/ports.ts'
+import type { AccountStores } from './accounts/ports.ts'
+import { createSessions } from './accounts/sessions.ts'
+import { startAccountUpkeep } from './accounts/upkeep.ts'
 import { GatewayError } from './errors.ts'
 import { registerEventRoutes } from './events/event-routes.ts'
 import type { EventStore } from './events/ports.ts'
 import { type ApiLogSink, registerApiLog } from './http/api-log.ts'
-import { registerAuth, type TokenSettings } from './http/auth.ts'
+import { type Auth, registerAuth, type TokenSettings } from './http/auth.ts'
 import { registerBodies } from './http/body.ts'
 import { registerConsole } from './http/console.ts'
 import type { GatewayApp } from './http/gateway-app.ts'
@@ -60,7 +62,7 @@ export interface GatewayDeps {
   readonly consoleDirectory: string
   readonly metrics: GatewayMetrics
   readonly apiLog: ApiLogSink
-  readonly accounts: AccountStore
+  readonly accounts: AccountStores
   readonly events: TopicWriter<Event>
   readonly eventStore: EventStore
   readonly leads: TopicWriter<Lead>
@@ -88,7 +90,8 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   registerApiLog(app, deps.apiLog, nowMs)
   registerDrain(app)
   await registerProtection(app, deps)
-  const signToken = await registerAuth(app, { ...deps.token, nowMs })
+  const { sessions, apiKeys } = deps.accounts
+  const auth = await registerAuth(app, { ...deps.token, sessions, apiKeys, nowMs })
   await registerRateLimit(app, deps.rateLimitPerMinute)
   registerNotFound(app)
   registerBodies(app)
@@ -97,8 +100,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
 
   registerHealth(app, deps)
   registerMetrics(app, metrics.registry)
-  const login = createLogin(deps.accounts, nowMs)
-  registerAccountRoutes(app, { login, signToken, tokenTtlSeconds: deps.token.ttlSeconds })
+  registerAccounts(app, deps, auth)
   await registerDataRoutes(app, deps)
   await registerDocs(app)
   await registerConsole(app, deps.consoleDirectory)
@@ -176,7 +178,7 @@ async function registerProtection(app: GatewayApp, deps: GatewayDeps): Promise<v
   await app.register(cors, {
     origin: deps.corsOrigins.length === 0 ? false : [...deps.corsOrigins],
     methods: ['GET', 'POST', 'HEAD'],
-    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'x-api-key'],
     exposedHeaders: ['x-request-id', 'retry-after'],
     maxAge: 600,
   })
@@ -202,6 +204,27 @@ async function registerRateLimit(app: GatewayApp, perMinute: number): Promise<vo
       })
     },
   })
+}
+
+function registerAccounts(app: GatewayApp, deps: GatewayDeps, { signToken, credentials }: Auth): void {
+  const { accounts, token, nowMs } = deps
+  const login = createLogin({
+    ...accounts,
+    secret: token.secret,
+    nowMs,
+    onAuditFailure: (error) => app.log.error({ err: error }, 'an entry of the audit log is lost'),
+  })
+  const sessions = createSessions({
+    store: accounts.sessions,
+    signToken,
+    ttlSeconds: token.ttlSeconds,
+    sessionTtlSeconds: token.sessionTtlSeconds,
+    nowMs,
+    onEnded: (sessionId) => credentials.ended(sessionId),
+  })
+  registerAccountRoutes(app, { login, sessions })
+  const upkeep = startAccountUpkeep({ stores: accounts, credentials, logger: app.log })
+  app.addHook('onClose', () => upkeep.close())
 }
 
 async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<void> {

@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { KitError } from '@millrace/kit'
 import { describe, expect, it } from 'vitest'
 import { readGatewayConfig, readSeedConfig } from './config.ts'
 
 const secrets = {
-  MILLRACE_JWT_SECRET: 'x'.repeat(32),
+  MILLRACE_JWT_SECRET: randomBytes(32).toString('hex'),
   MILLRACE_MYSQL_PASSWORD: 'm',
   MILLRACE_CLICKHOUSE_PASSWORD: 'c',
 }
@@ -31,6 +32,36 @@ describe('the gateway', () => {
   it('does not start with a weak secret', () => {
     const problems = problemsOf(() => readGatewayConfig({ ...secrets, MILLRACE_JWT_SECRET: 'x'.repeat(31) }))
     expect(problems).toEqual(['MILLRACE_JWT_SECRET must have at least 32 bytes; it has 31'])
+  })
+
+  it.each([
+    'x'.repeat(64),
+    '0123456701234567012345670123456701234567',
+    'for-development-on-the-loopback-address-only',
+    'please-change-me-please-change-me-please',
+    'This is the password of the whole company!',
+    'an-example-that-somebody-copied-from-a-page',
+  ])('starts with the secret %j in development only', (secret) => {
+    const env = { ...secrets, MILLRACE_JWT_SECRET: secret }
+    const problems = problemsOf(() => readGatewayConfig(env))
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toMatch(/^MILLRACE_JWT_SECRET must be random/)
+    expect(problems[0]).not.toContain(secret)
+    expect(problemsOf(() => readGatewayConfig({ ...env, MILLRACE_ENV: 'development' }))).toEqual([])
+  })
+
+  it('takes any random secret', () => {
+    for (let i = 0; i < 200; i++) {
+      for (const encoding of ['hex', 'base64', 'base64url'] as const) {
+        const secret = randomBytes(32).toString(encoding)
+        expect(problemsOf(() => readGatewayConfig({ ...secrets, MILLRACE_JWT_SECRET: secret }))).toEqual([])
+      }
+    }
+  })
+
+  it('gives access tokens 15 minutes', () => {
+    expect(readGatewayConfig(secrets)).toMatchObject({ tokenTtlSeconds: 900, sessionTtlSeconds: 604_800 })
+    expect(problemsOf(() => readGatewayConfig({ ...secrets, MILLRACE_TOKEN_TTL_S: '3601' }))).toHaveLength(1)
   })
 
   it('takes origins and no wildcard', () => {

@@ -41,8 +41,10 @@ const gateway = {
   ...mysql,
   /** Signs the tokens (HS256): RFC 8725 asks for at least as many bits as the hash has. */
   jwtSecret: envSecret('MILLRACE_JWT_SECRET', { bytesMin: jwtSecretBytesMin }),
-  /** There is no refresh: a shorter life means more logins, a longer one that a stolen token is good for longer. */
-  tokenTtlSeconds: envInt('MILLRACE_TOKEN_TTL_S', { default: 3_600, min: 900, max: 3_600 }),
+  /** Of access tokens. They are refreshed: a short life costs a request now and then. */
+  tokenTtlSeconds: envInt('MILLRACE_TOKEN_TTL_S', { default: 900, min: 60, max: 3_600 }),
+  /** From one login to the next, however often its tokens are refreshed. */
+  sessionTtlSeconds: envInt('MILLRACE_SESSION_TTL_S', { default: 7 * 86_400, min: 3_600, max: 30 * 86_400 }),
   /** Requests of one account per minute. One request may carry 10,000 events. */
   rateLimitPerMinute: envInt('MILLRACE_RATE_LIMIT_PER_MINUTE', { default: 1_000_000, min: 1, max: 100_000_000 }),
   corsOrigins: envOptional(
@@ -57,7 +59,18 @@ const gateway = {
 
 /** The gateway's configuration, read once and frozen. Throws `INVALID_CONFIG` with every problem. */
 export function readGatewayConfig(env: Environment) {
-  return readEnv(gateway, env)
+  return readEnv(gateway, env, ({ environment, jwtSecret }) =>
+    environment !== 'development' && isGuessable(jwtSecret)
+      ? [
+          'MILLRACE_JWT_SECRET must be random: it has words of examples, or too few different characters. Make one with: openssl rand -hex 48',
+        ]
+      : [],
+  )
+}
+
+/** Secrets of examples and of compose files, and one key held down. Random bytes are neither: 32 of them in hex have fewer than ten different digits once in 10¹¹. */
+function isGuessable(secret: string): boolean {
+  return /development|change-?me|password|example|millrace/i.test(secret) || new Set(secret).size < 10
 }
 
 const seed = {

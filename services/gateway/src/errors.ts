@@ -7,6 +7,7 @@ export const problems = {
   BAD_REQUEST: { status: 400, title: 'The request cannot be understood' },
   UNAUTHENTICATED: { status: 401, title: 'A valid bearer token is required' },
   INVALID_CREDENTIALS: { status: 401, title: 'Wrong username or password' },
+  INVALID_REFRESH_TOKEN: { status: 401, title: 'A valid refresh token is required' },
   FORBIDDEN: { status: 403, title: 'Your role does not allow this' },
   ROUTE_NOT_FOUND: { status: 404, title: 'There is no such route' },
   LEAD_NOT_FOUND: { status: 404, title: 'There is no such lead' },

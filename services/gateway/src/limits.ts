@@ -27,6 +27,8 @@ export const authorizationCharsMax = 4_096
 export const idempotencyKeyCharsMax = 255
 /** The last millisecond that ClickHouse's DateTime64(3) holds, 2299-12-31T23:59:59.999Z: no query reaches beyond it. */
 export const timeMaxMs = 10_413_791_999_999
+/** What a timer of Node can hold: with more it fires at once. */
+export const timerMsMax = 2_147_483_647
 /** Accepted browser origins of the CORS allow-list. */
 export const corsOriginsMax = 32
 
@@ -102,10 +104,35 @@ export const passwordChecksWaitingMax = 64
 /** OWASP and ASVS: at most 10 failures in 15 minutes for one account, wherever they come from. */
 export const loginFailuresMax = 10
 export const loginWindowMs = 15 * 60_000
-/** Accounts whose failures are remembered; beyond it the one that failed longest ago is forgotten. */
-export const loginAccountsMax = 10_000
-/** Logins from one address per minute, on top of the bound per account. */
+/** Logins and refreshes from one address per minute, on top of the bound per account. */
 export const loginsPerMinuteMax = 60
+/** Logins of all accounts and addresses together, per gateway: ten Argon2id per second take half a core, and leave the rest to events. */
+export const loginsOfAllPerMinuteMax = 600
+/** A session that nobody has refreshed for a day was left behind (ASVS 7.3.1). */
+export const sessionIdleMs = 24 * 3_600_000
+/** A refresh token of ours has 69 characters. */
+export const refreshTokenCharsMax = 128
+/** How often sessions and API keys that are in use are read again: so long, and the time of a query, what was ended may still be let in. */
+export const accessRefreshMs = 2_000
+/**
+ * How long sessions and keys stay good when MySQL does not answer. Nobody can end them in MySQL either while it is away; this bounds how long
+ * a gateway that alone is cut off from it may go on. Access tokens live no longer by default.
+ */
+export const accessStaleMsMax = 15 * 60_000
+/** Sessions, or keys, that are known to a gateway: some 400 bytes each. */
+export const accessEntriesMax = 10_000
+/** What was not in use for this long is not read again. */
+export const accessIdleMs = 60_000
+/** Ids of one query for their states. */
+export const accessReadIdsMax = 1_000
+/** Ids that wait for the next such query: made-up keys must not fill the heap. */
+export const accessWaitingMax = 10_000
+/** Access tokens that need not be verified again: some 500 bytes each. */
+export const verifiedTokensMax = 10_000
+/** API keys whose last use is not written down yet. */
+export const apiKeyUsesMax = 10_000
+/** How often uses of API keys are written down, and what has expired is deleted. */
+export const accountUpkeepMs = 60_000
 /** Clocks of the gateways behind one address may differ by this much. */
 export const tokenClockToleranceMs = 5_000
 

@@ -21,7 +21,15 @@ import {
   type TopicName,
 } from '@millrace/schemas'
 import { createEventRepository, createStatsRepository, openClickHouse } from '@millrace/storage/clickhouse'
-import { createLeadRepository, createUserRepository, openMysql } from '@millrace/storage/mysql'
+import {
+  createApiKeyRepository,
+  createAuditRepository,
+  createLeadRepository,
+  createLoginAttemptRepository,
+  createSessionRepository,
+  createUserRepository,
+  openMysql,
+} from '@millrace/storage/mysql'
 import type { Broker, Producer } from '@millrace/streams'
 import { connectKafka, defaultPartition } from '@millrace/streams/kafka'
 import { buildApp } from './app.ts'
@@ -133,13 +141,23 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     logger,
     version,
     nowMs,
-    token: { secret: config.jwtSecret, ttlSeconds: config.tokenTtlSeconds },
+    token: {
+      secret: config.jwtSecret,
+      ttlSeconds: config.tokenTtlSeconds,
+      sessionTtlSeconds: config.sessionTtlSeconds,
+    },
     corsOrigins: config.corsOrigins ?? [],
     rateLimitPerMinute: config.rateLimitPerMinute,
     consoleDirectory: config.consoleDirectory,
     metrics,
     apiLog,
-    accounts: createUserRepository(mysql),
+    accounts: {
+      users: createUserRepository(mysql),
+      sessions: createSessionRepository(mysql),
+      apiKeys: createApiKeyRepository(mysql),
+      attempts: createLoginAttemptRepository(mysql),
+      audit: createAuditRepository(mysql),
+    },
     events: writers.events,
     eventStore: createEventRepository(clickHouse),
     leads: writers.leads,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createLogger, installShutdown, runMain, waitFor } from '@millrace/kit'
-import { hashPassword, type Role } from '@millrace/storage/accounts'
+import { hashPassword, type Role, verifyPassword } from '@millrace/storage/accounts'
 import { createUserRepository, openMysql } from '@millrace/storage/mysql'
 import { readSeedConfig } from './config.ts'
 
@@ -28,6 +28,9 @@ runMain(async () => {
   await waitFor('MySQL', () => mysql.ping(), { logger, signal: shutdown.signal })
   const users = createUserRepository(mysql)
   for (const { username, password, role } of accounts) {
+    const known = await users.findByUsername(username)
+    // Left as it is where nothing would change: storing it ends the sessions of whoever is logged in.
+    if (known?.role === role && !known.disabled && (await verifyPassword(password, known.passwordHash))) continue
     await users.upsert({ id: randomUUID(), username, role, passwordHash: await hashPassword(password) })
   }
   logger.info({ count: accounts.length }, 'the development accounts are seeded')

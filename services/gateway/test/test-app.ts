@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { type Check, createLogger, createMetrics } from '@millrace/kit'
 import type { ApiLog, Event, Lead } from '@millrace/schemas'
 import type { Role } from '@millrace/storage/accounts'
-import type { Account } from '../src/accounts/ports.ts'
+import type { Credentials } from '../src/accounts/credentials.ts'
 import { buildApp, type GatewayDeps } from '../src/app.ts'
 import type { GatewayApp } from '../src/http/gateway-app.ts'
 import { createGatewayMetrics } from '../src/http/metrics.ts'
@@ -10,6 +11,7 @@ import { LeadOutcomes } from '../src/leads/lead-outcomes.ts'
 import { StatsHub } from '../src/stats/stats-hub.ts'
 import { createStatsReader } from '../src/stats/stats-reader.ts'
 import { StatsView } from '../src/stats/stats-view.ts'
+import { MemoryAccounts } from './memory-accounts.ts'
 
 export const secret = 'a secret of the tests, with more than 32 bytes'
 
@@ -37,7 +39,8 @@ export interface TestApp {
   readonly outcomes: LeadOutcomes
   readonly view: StatsView
   readonly hub: StatsHub
-  readonly accounts: Map<string, Account>
+  readonly accounts: MemoryAccounts
+  readonly credentials: Credentials
   /** The `authorization` header of an account with this role. */
   bearer(role: Role, change?: Record<string, unknown>): string
   close(): Promise<void>
@@ -57,7 +60,7 @@ export async function openTestApp(
   const hub = new StatsHub()
   hub.restart([0, 0])
   view.caughtUp = true
-  const accounts = new Map<string, Account>()
+  const accounts = new MemoryAccounts(change.nowMs ?? (() => Date.now()))
   const metrics = createMetrics({ service: 'gateway-test', processMetrics: false })
   const well: Check = { name: 'kafka', run: () => {} }
 
@@ -65,13 +68,13 @@ export async function openTestApp(
     logger: createLogger({ service: 'gateway-test', level: 'info', destination: collect(logLines) }),
     version: '0.0.0-test',
     nowMs: () => Date.now(),
-    token: { secret, ttlSeconds: 900 },
+    token: { secret, ttlSeconds: 900, sessionTtlSeconds: 86_400 },
     corsOrigins: [],
     rateLimitPerMinute: 100_000,
     consoleDirectory: '/nonexistent',
     metrics: createGatewayMetrics(metrics),
     apiLog: { add: (entry) => apiLogs.push(entry) },
-    accounts: { findByUsername: async (username) => accounts.get(username) },
+    accounts,
     events,
     eventStore: { page: async () => ({ events: [], nextCursor: null }) },
     leads,
@@ -102,15 +105,23 @@ export async function openTestApp(
     view,
     hub,
     accounts,
-    bearer: (role, claims = {}) => `Bearer ${signToken(app, role, claims)}`,
+    credentials: app.credentials,
+    bearer: (role, claims = {}) => `Bearer ${signToken({ app, accounts }, role, claims)}`,
     close: () => app.close(),
   }
 }
 
-/** A token as the login signs it, with some claims replaced; a claim that is undefined is left out. */
-export function signToken(app: GatewayApp, role: Role, change: Record<string, unknown> = {}): string {
+/** A token as the login signs it, of a session of its own, with some claims replaced. */
+export function signToken(
+  { app, accounts }: Pick<TestApp, 'app' | 'accounts'>,
+  role: Role,
+  change: Record<string, unknown> = {},
+): string {
   const iat = Math.floor(Date.now() / 1_000)
-  const claims = { sub: `id-of-${role}`, username: role, role, jti: 'j', iat, exp: iat + 900, ...change }
+  const id = randomUUID()
+  const userId = `id-of-${role}`
+  accounts.addSession({ id, userId, username: role, role, expiresAtMs: (iat + 86_400) * 1_000 })
+  const claims = { sub: userId, username: role, role, sid: id, jti: 'j', iat, exp: iat + 900, ...change }
   return app.jwt.sign(claims)
 }
 

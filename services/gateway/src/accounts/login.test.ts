@@ -1,58 +1,50 @@
 import { hashPassword, verifyPassword } from '@millrace/storage/accounts'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { loginFailuresMax, loginWindowMs } from '../limits.ts'
-import { createLogin } from './login.ts'
-import type { Account } from './ports.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { MemoryAccounts } from '../../test/memory-accounts.ts'
+import { loginFailuresMax, loginsOfAllPerMinuteMax, loginWindowMs } from '../limits.ts'
+import { createLogin, type Login } from './login.ts'
 import { createTurnstile } from './turnstile.ts'
 
 const hash = await hashPassword('password')
-const accounts = new Map<string, Account>()
-const store = { findByUsername: async (username: string) => accounts.get(username.toLowerCase()) }
 let nowMs = 0
 const clock = () => nowMs
+let stores: MemoryAccounts
+let checked: string[]
+let lost: unknown[]
+
+/** Knows the password by its hash, and costs nothing. */
+async function verifyCheaply(password: string, stored: string): Promise<boolean> {
+  checked.push(stored)
+  return stored === hash && password === 'password'
+}
+
+function loginOver(accounts: MemoryAccounts, verify = verifyCheaply): Login {
+  const onAuditFailure = (error: unknown) => lost.push(error)
+  return createLogin({ ...accounts, secret: 's', nowMs: clock, onAuditFailure, verify })
+}
+
+const as = (username: string, password: string) => ({ username, password, requestId: 'r-1' })
 
 beforeEach(() => {
   nowMs = 1_000
-  accounts.clear()
+  checked = []
+  lost = []
+  stores = new MemoryAccounts(clock)
   const base = { passwordHash: hash, role: 'admin', disabled: false }
-  accounts.set('admin', { ...base, id: 'id-1', username: 'admin' })
-  accounts.set('off', { ...base, id: 'id-2', username: 'off', disabled: true })
-  accounts.set('odd', { ...base, id: 'id-3', username: 'odd', role: 'emperor' })
-})
-
-afterEach(() => {
-  vi.restoreAllMocks()
-})
-
-describe('a password', () => {
-  it('is hashed with Argon2id, salted, and known again', async () => {
-    expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
-    expect(await hashPassword('password')).not.toBe(hash)
-    expect(await verifyPassword('password', hash)).toBe(true)
-    expect(await verifyPassword('Password', hash)).toBe(false)
-    expect(await verifyPassword('', hash)).toBe(false)
-  })
-
-  it('is the same in every Unicode form', async () => {
-    expect(await verifyPassword('caf\u0065\u0301', await hashPassword('caf\u00e9'))).toBe(true)
-  })
-
-  it.each(['', 'plain', '$2b$10$abc', hash.replace('m=19456', 'm=9999999'), hash.replace('argon2id', 'argon2i')])(
-    'is not compared with the hash %j',
-    async (stored) => {
-      await expect(verifyPassword('x', stored)).rejects.toThrow('not an Argon2id hash')
-    },
-  )
+  stores.byName.set('admin', { ...base, id: 'id-1', username: 'admin' })
+  stores.byName.set('off', { ...base, id: 'id-2', username: 'off', disabled: true })
+  stores.byName.set('odd', { ...base, id: 'id-3', username: 'odd', role: 'emperor' })
 })
 
 describe('a login', () => {
   it('gives who it is', async () => {
-    const login = createLogin(store, clock)
-    expect(await login.check('Admin', 'password')).toEqual({ id: 'id-1', username: 'admin', role: 'admin' })
+    const login = loginOver(stores, verifyPassword)
+    expect(await login.check(as('Admin', 'password'))).toEqual({ id: 'id-1', username: 'admin', role: 'admin' })
+    await expect(login.check(as('Admin', 'Password'))).rejects.toMatchObject({ code: 'INVALID_CREDENTIALS' })
   })
 
-  it('fails with one and the same answer', async () => {
-    const login = createLogin(store, clock)
+  it('fails with one and the same answer, after the same work', async () => {
+    const login = loginOver(stores)
     const answers: string[] = []
     for (const [username, password] of [
       ['admin', 'wrong'],
@@ -60,41 +52,94 @@ describe('a login', () => {
       ['off', 'password'],
       ['odd', 'password'],
     ]) {
-      await login.check(username ?? '', password ?? '').catch((error: unknown) => answers.push(String(error)))
+      await login.check(as(username ?? '', password ?? '')).catch((error: unknown) => answers.push(String(error)))
     }
     const answer = 'GatewayError: [INVALID_CREDENTIALS] The username or the password is wrong.'
     expect(answers).toEqual([answer, answer, answer, answer])
+    expect(checked).toHaveLength(4)
+    const cost = (stored: string) => stored.split('$').slice(0, 4)
+    expect(new Set(checked.map((stored) => cost(stored).join('$')))).toEqual(new Set([cost(hash).join('$')]))
+  })
+
+  it('that fails is noted, with the id of the account and no name', async () => {
+    const login = loginOver(stores)
+    await login.check(as('admin', 'wrong')).catch(() => {})
+    await login.check(as('nobody', 'wrong')).catch(() => {})
+    const note = { action: 'authn_login_fail', actor: null, requestId: 'r-1' }
+    expect(stores.notes).toEqual([
+      { ...note, subject: 'id-1' },
+      { ...note, subject: null },
+    ])
+  })
+
+  it('that fails is answered although it cannot be noted', async () => {
+    const login = createLogin({
+      ...stores,
+      audit: { append: () => Promise.reject(new Error('away')) },
+      secret: 's',
+      nowMs: clock,
+      onAuditFailure: (error) => lost.push(error),
+      verify: verifyCheaply,
+    })
+    await expect(login.check(as('admin', 'wrong'))).rejects.toMatchObject({ code: 'INVALID_CREDENTIALS' })
+    expect(String(lost)).toBe('Error: away')
   })
 
   it.each(['admin', 'nobody'])(
     'is refused after too many failures, for %s too, until the window is over',
     async (username) => {
-      const login = createLogin(store, clock)
-      const tries = Array.from({ length: loginFailuresMax }, () => login.check(username, 'wrong'))
-      expect(
-        (await Promise.allSettled(tries)).every((result) =>
-          String(Reflect.get(result, 'reason')).includes('INVALID_CREDENTIALS'),
-        ),
-      ).toBe(true)
-      const refused = login.check(username.toUpperCase(), 'password')
-      await expect(refused).rejects.toMatchObject({
-        code: 'TOO_MANY_ATTEMPTS',
-        retryAfterSeconds: loginWindowMs / 1_000,
-      })
+      const login = loginOver(stores)
+      const tries = Array.from({ length: loginFailuresMax }, () => login.check(as(username, 'wrong')))
+      const results = await Promise.allSettled(tries)
+      expect(results.every((result) => String(Reflect.get(result, 'reason')).includes('INVALID_CREDENTIALS'))).toBe(
+        true,
+      )
+      for (let i = 0; i < 3; i++) {
+        await expect(login.check(as(username.toUpperCase(), 'password'))).rejects.toMatchObject({
+          code: 'TOO_MANY_ATTEMPTS',
+          retryAfterSeconds: loginWindowMs / 1_000,
+        })
+      }
+      expect(checked).toHaveLength(loginFailuresMax)
+      expect(stores.notes.filter(({ action }) => action === 'authn_login_lock')).toHaveLength(1)
       nowMs += loginWindowMs
-      await expect(login.check(username, 'wrong')).rejects.toMatchObject({ code: 'INVALID_CREDENTIALS' })
+      await expect(login.check(as(username, 'wrong'))).rejects.toMatchObject({ code: 'INVALID_CREDENTIALS' })
     },
   )
 
+  it('counts for one account all names by which the store finds it', async () => {
+    const accented = new MemoryAccounts(clock)
+    const account = { id: 'id-1', username: 'admin', passwordHash: hash, role: 'admin', disabled: false }
+    for (const name of ['admin', 'ádmin', 'àdmin', 'admin ']) accented.byName.set(name, account)
+    const login = loginOver(accented)
+    const names = [...accented.byName.keys()]
+    for (let i = 0; i < loginFailuresMax; i++) {
+      await login.check(as(names[i % names.length] ?? '', 'wrong')).catch(() => {})
+    }
+    for (const name of names) {
+      await expect(login.check(as(name, 'password'))).rejects.toMatchObject({ code: 'TOO_MANY_ATTEMPTS' })
+    }
+  })
+
   it('forgets failures after a success, and does not count what could not be checked', async () => {
-    const login = createLogin(store, clock)
-    const failing = vi.spyOn(store, 'findByUsername').mockRejectedValue(new Error('away'))
-    for (let i = 0; i < loginFailuresMax * 2; i++) await expect(login.check('admin', 'x')).rejects.toThrow('away')
-    failing.mockRestore()
-    for (let i = 0; i < loginFailuresMax - 1; i++) await login.check('admin', 'x').catch(() => {})
-    await login.check('admin', 'password')
-    for (let i = 0; i < loginFailuresMax - 1; i++) await login.check('admin', 'x').catch(() => {})
-    await expect(login.check('admin', 'password')).resolves.toMatchObject({ role: 'admin' })
+    const failing = loginOver(stores, () => Promise.reject(new Error('away')))
+    for (let i = 0; i < loginFailuresMax * 2; i++) await expect(failing.check(as('admin', 'x'))).rejects.toThrow('away')
+    const login = loginOver(stores)
+    for (let i = 0; i < loginFailuresMax - 1; i++) await login.check(as('admin', 'x')).catch(() => {})
+    await login.check(as('admin', 'password'))
+    for (let i = 0; i < loginFailuresMax - 1; i++) await login.check(as('admin', 'x')).catch(() => {})
+    await expect(login.check(as('admin', 'password'))).resolves.toMatchObject({ role: 'admin' })
+  })
+
+  it('is for so many a minute, however many accounts are tried', async () => {
+    const login = loginOver(stores)
+    for (let i = 0; i < loginsOfAllPerMinuteMax; i++) await login.check(as(`user-${i}`, 'Summer2026')).catch(() => {})
+    expect(checked).toHaveLength(loginsOfAllPerMinuteMax)
+    const refused = login.check(as('admin', 'password'))
+    await expect(refused).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 60 })
+    expect(checked).toHaveLength(loginsOfAllPerMinuteMax)
+    nowMs += 60_000
+    await expect(login.check(as('admin', 'password'))).resolves.toMatchObject({ role: 'admin' })
   })
 })
 

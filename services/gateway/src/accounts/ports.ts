@@ -1,3 +1,5 @@
+import type { Scope } from '@millrace/storage/accounts'
+
 /** An account, as far as login needs it. */
 export interface Account {
   readonly id: string
@@ -8,8 +10,107 @@ export interface Account {
   readonly disabled: boolean
 }
 
-/** Where accounts are kept. */
+/** Where accounts are kept. Every method of these ports throws when the store does not answer. */
 export interface AccountStore {
-  /** Without regard to case; undefined when there is none. Throws when the store does not answer. */
+  /** As the store compares names, which may be without regard to case and accents; undefined when there is none. */
   findByUsername(username: string): Promise<Account | undefined>
+}
+
+/** Whose a session is, and whether it is good. */
+export interface SessionState {
+  readonly id: string
+  readonly userId: string
+  readonly username: string
+  readonly role: string
+  readonly disabled: boolean
+  readonly ended: boolean
+  readonly expiresAtMs: number
+}
+
+/** A login to be kept. */
+export interface NewSession {
+  readonly id: string
+  readonly userId: string
+  readonly refreshId: string
+  readonly refreshHash: string
+  readonly expiresAtMs: number
+  readonly requestId: string
+}
+
+/** A refresh token that was presented, and the hash of the next one. */
+export interface Refresh {
+  readonly refreshId: string
+  readonly secret: string
+  readonly nextHash: string
+  readonly idleMsMax: number
+  readonly requestId: string
+}
+
+/** Where sessions are kept: one for all gateways. */
+export interface SessionStore {
+  open(session: NewSession): Promise<void>
+  /** Atomic: of several who present one token at the same time, one is `refreshed`; a token that was replaced before ends the session. */
+  refresh(
+    refresh: Refresh,
+  ): Promise<
+    | { readonly outcome: 'refreshed'; readonly session: SessionState }
+    | { readonly outcome: 'reused'; readonly sessionId: string }
+    | { readonly outcome: 'refused' }
+  >
+  /** Idempotent. */
+  end(id: string, by: { readonly userId: string; readonly requestId: string }): Promise<void>
+  /** Of those that exist, in any order. */
+  states(ids: readonly string[]): Promise<readonly SessionState[]>
+  /** Deletes some that have expired. */
+  deleteExpired(): Promise<number>
+}
+
+/** Whose an API key is, and whether it is good. */
+export interface ApiKeyState {
+  readonly id: string
+  readonly secretHash: string
+  readonly userId: string
+  readonly username: string
+  readonly role: string
+  readonly disabled: boolean
+  readonly scopes: readonly Scope[]
+  readonly expiresAtMs: number
+  readonly revoked: boolean
+}
+
+/** Where API keys are kept. */
+export interface ApiKeyStore {
+  /** Of those that exist, in any order. */
+  states(ids: readonly string[]): Promise<readonly ApiKeyState[]>
+  /** Notes when keys were last used. */
+  noteUses(uses: ReadonlyMap<string, number>): Promise<void>
+}
+
+/** Counts logins for all gateways together. */
+export interface LoginAttemptStore {
+  /** Counts an attempt and tells how many there were in the window, this one included. */
+  begin(nameHash: string, windowMs: number): Promise<{ readonly attempts: number; readonly windowEndsAtMs: number }>
+  succeeded(nameHash: string): Promise<void>
+  undo(nameHash: string): Promise<void>
+  /** Deletes some whose window is over. */
+  deleteExpired(): Promise<number>
+}
+
+/** Takes notes of logins that failed; what succeeds is noted by the store that changes. */
+export interface AuditLog {
+  append(entry: {
+    readonly action: 'authn_login_fail' | 'authn_login_lock'
+    readonly actor: string | null
+    readonly subject: string | null
+    readonly requestId: string
+  }): Promise<void>
+}
+
+/** Everything about accounts that is stored. */
+export interface AccountStores {
+  readonly users: AccountStore
+  readonly sessions: SessionStore
+  readonly apiKeys: ApiKeyStore
+  readonly attempts: LoginAttemptStore
+  readonly audit: AuditLog
 }

@@ -1,15 +1,27 @@
 import jwt from '@fastify/jwt'
-import { parseRole, roleScopes } from '@millrace/storage/accounts'
+import { parseRole } from '@millrace/storage/accounts'
 import type { FastifyRequest } from 'fastify'
+import { Credentials, type TokenClaims } from '../accounts/credentials.ts'
+import type { ApiKeyStore, SessionStore } from '../accounts/ports.ts'
 import { GatewayError } from '../errors.ts'
-import { authorizationCharsMax, tokenClockToleranceMs } from '../limits.ts'
+import { accessRefreshMs, tokenClockToleranceMs } from '../limits.ts'
 import type { Access, GatewayApp, Principal } from './gateway-app.ts'
 
-/** How tokens are signed and what they say. */
+/** How tokens are signed, and how long they and their sessions last. */
 export interface TokenSettings {
   /** HS256; at least 32 bytes. */
   readonly secret: string
+  /** Of an access token. */
   readonly ttlSeconds: number
+  /** From a login until the next one is due, however often it is refreshed. */
+  readonly sessionTtlSeconds: number
+}
+
+/** What auth needs besides. */
+export interface AuthDeps extends Pick<TokenSettings, 'secret' | 'ttlSeconds'> {
+  readonly sessions: Pick<SessionStore, 'states'>
+  readonly apiKeys: ApiKeyStore
+  readonly nowMs: () => number
 }
 
 const issuer = 'millrace'
@@ -17,19 +29,68 @@ const audience = 'millrace-api'
 /** RFC 9068: an access token says that it is one, so that no other kind of token can pass for it. */
 const tokenType = 'at+jwt'
 
-/** Signs the token of someone who has logged in. */
-export type SignToken = (account: { readonly id: string; readonly username: string; readonly role: string }) => string
+/** Whose token is to be signed, and how long it is good. */
+export interface TokenGrant {
+  readonly userId: string
+  readonly username: string
+  readonly role: string
+  readonly sessionId: string
+  readonly ttlSeconds: number
+}
+
+/** Signs an access token. */
+export type SignToken = (grant: TokenGrant) => string
+
+/** What the routes of accounts use of it. */
+export interface Auth {
+  readonly signToken: SignToken
+  readonly credentials: Credentials
+}
 
 /**
- * Requires a token on every route that is not public, and the route's scope of its role. Denies by default: a route without
+ * Requires a token or an API key on every route that is not public, and the route's scope. Denies by default: a route without
  * `config.access` keeps the application from starting. Must be registered before any route.
  */
-export async function registerAuth(
-  app: GatewayApp,
-  settings: TokenSettings & { nowMs: () => number },
-): Promise<SignToken> {
+export async function registerAuth(app: GatewayApp, deps: AuthDeps): Promise<Auth> {
+  await registerTokens(app, deps)
+  app.decorateRequest('principal', null)
+  requireAccessRules(app)
+  const { sessions, apiKeys, nowMs } = deps
+  const verifyToken = (token: string) => verified(app, token, nowMs())
+  const credentials = new Credentials({ sessions, apiKeys, verifyToken, nowMs })
+  app.decorate('credentials', credentials)
+  keepFresh(app, credentials)
+
+  // With a callback: a caller who is known is let in without a promise, which the busiest routes notice.
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { access } = request.routeOptions.config
+    if (request.is404 || access === 'public') return done()
+    let found: Principal | Promise<Principal>
+    try {
+      found = credentials.identify(request.headers)
+    } catch (error) {
+      return done(asError(error))
+    }
+    if (!(found instanceof Promise)) return done(admit(request, found, access))
+    found.then(
+      (principal) => done(admit(request, principal, access)),
+      (error: unknown) => done(asError(error)),
+    )
+  })
+
+  return {
+    credentials,
+    signToken({ userId, username, role, sessionId, ttlSeconds }) {
+      const iat = Math.floor(nowMs() / 1_000)
+      const claims = { username, role, sid: sessionId, iat, exp: iat + ttlSeconds }
+      return app.jwt.sign(claims, { sub: userId, jti: crypto.randomUUID() })
+    },
+  }
+}
+
+async function registerTokens(app: GatewayApp, { secret, ttlSeconds }: AuthDeps): Promise<void> {
   await app.register(jwt, {
-    secret: settings.secret,
+    secret,
     sign: { algorithm: 'HS256', iss: issuer, aud: audience, header: { alg: 'HS256', typ: tokenType } },
     verify: {
       algorithms: ['HS256'],
@@ -37,29 +98,33 @@ export async function registerAuth(
       allowedAud: audience,
       checkTyp: tokenType,
       // Also `iss` and `aud`: the two `allowed…` above say nothing of a token that has none.
-      requiredClaims: ['iss', 'aud', 'exp', 'iat', 'sub', 'jti', 'role', 'username'],
+      requiredClaims: ['iss', 'aud', 'exp', 'iat', 'sub', 'jti', 'sid', 'role', 'username'],
       clockTolerance: tokenClockToleranceMs,
       // A token whose owner wrote a far `exp` into it is still no older than ours may be.
-      maxAge: settings.ttlSeconds + tokenClockToleranceMs / 1_000,
+      maxAge: ttlSeconds + tokenClockToleranceMs / 1_000,
     },
   })
-  app.decorateRequest('principal', null)
-  requireAccessRules(app)
+}
 
-  app.addHook('onRequest', async (request) => {
-    if (request.is404) return
-    const access = request.routeOptions.config.access
-    if (access === 'public') return
-    const principal = readToken(app, request, settings.nowMs())
-    request.principal = principal
-    authorize(principal, access)
-  })
-
-  return (account) => {
-    const claims = { username: account.username, role: account.role }
-    const jti = crypto.randomUUID()
-    return app.jwt.sign(claims, { sub: account.id, jti, expiresIn: settings.ttlSeconds })
+/** Reads the states of sessions and keys again and again. */
+function keepFresh(app: GatewayApp, credentials: Credentials): void {
+  let timer: NodeJS.Timeout | undefined
+  let failing = false
+  const refresh = async () => {
+    try {
+      await credentials.refresh()
+      failing = false
+    } catch (error) {
+      if (!failing)
+        app.log.warn({ err: error }, 'changes of sessions and API keys cannot be read: those known stay good')
+      failing = true
+    }
   }
+  app.addHook('onReady', async () => {
+    timer = setInterval(refresh, accessRefreshMs)
+    timer.unref()
+  })
+  app.addHook('onClose', async () => clearInterval(timer))
 }
 
 /** Collects every route as it is registered, and refuses to start when one does not say who may use it. */
@@ -76,26 +141,17 @@ function requireAccessRules(app: GatewayApp): void {
   })
 }
 
-function authorize(principal: Principal, access: Access | undefined): void {
-  if (access === 'authenticated') return
-  if (access !== undefined && access !== 'public' && roleScopes(principal.role).includes(access)) return
-  throw new GatewayError('FORBIDDEN', `The role "${principal.role}" does not have the scope that this route requires.`)
-}
-
-function readToken(app: GatewayApp, request: FastifyRequest, nowMs: number): Principal {
-  const header = request.headers.authorization
-  if (header === undefined)
-    throw unauthenticated('Send "Authorization: Bearer <token>" with a token from POST /api/v1/login.')
-  const match = header.length > authorizationCharsMax ? null : /^Bearer ([A-Za-z0-9_.-]+)$/i.exec(header)
-  const principal = match?.[1] === undefined ? undefined : verified(app, match[1], nowMs)
-  // One sentence for every reason: what exactly is wrong with a token is of use to attackers only.
-  if (principal === undefined)
-    throw unauthenticated('The token is not valid, or not any more: log in again.', 'invalid_token')
-  return principal
+/** Notes who it is, and says so when that one may not use the route. */
+function admit(request: FastifyRequest, principal: Principal, access: Access | undefined): GatewayError | undefined {
+  request.principal = principal
+  if (access === 'authenticated') return undefined
+  if (access !== undefined && access !== 'public' && principal.scopes.includes(access)) return undefined
+  const who = principal.keyId === null ? `The role "${principal.role}"` : 'This API key'
+  return new GatewayError('FORBIDDEN', `${who} does not have the scope that this route requires.`)
 }
 
 /** Undefined for every token that is not exactly one of ours: fast-jwt throws for most of them, by several codes and with several statuses. */
-function verified(app: GatewayApp, token: string, nowMs: number): Principal | undefined {
+function verified(app: GatewayApp, token: string, nowMs: number): TokenClaims | undefined {
   let claims: unknown
   try {
     claims = app.jwt.verify(token)
@@ -103,15 +159,15 @@ function verified(app: GatewayApp, token: string, nowMs: number): Principal | un
     return undefined
   }
   if (typeof claims !== 'object' || claims === null) return undefined
-  const { sub, username, role, exp, iat } = { sub: null, username: null, role: null, exp: null, iat: null, ...claims }
+  const none = { sub: null, username: null, role: null, sid: null, exp: null, iat: null }
+  const { sub, username, role, sid, exp, iat } = { ...none, ...claims }
   const known = parseRole(role)
   if (typeof sub !== 'string' || sub === '' || typeof username !== 'string' || known === undefined) return undefined
-  if (typeof exp !== 'number' || typeof iat !== 'number') return undefined
+  if (typeof sid !== 'string' || typeof exp !== 'number' || typeof iat !== 'number') return undefined
   if (iat * 1_000 > nowMs + tokenClockToleranceMs) return undefined
-  return { id: sub, username, role: known, expiresAt: exp }
+  return { sub, username, role: known, sid, exp }
 }
 
-function unauthenticated(detail: string, error?: string): GatewayError {
-  const challenge = error === undefined ? 'Bearer realm="millrace"' : `Bearer realm="millrace", error="${error}"`
-  return new GatewayError('UNAUTHENTICATED', detail, { headers: { 'www-authenticate': challenge } })
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Role, Scope } from '@millrace/storage/accounts'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
+import type { Credentials } from '../accounts/credentials.ts'
 import type { GatewayErrorCode } from '../errors.ts'
 import type { JsonFault } from '../json/json-cursor.ts'
 
@@ -14,20 +15,29 @@ export type GatewayApp = FastifyInstance<
   TypeBoxTypeProvider
 >
 
-/** Who sends a request. */
-export interface Principal {
+/** Who sends a request: by a session's access token, or by an API key. */
+export type Principal = Caller &
+  ({ readonly sessionId: string; readonly keyId: null } | { readonly sessionId: null; readonly keyId: string })
+
+interface Caller {
   /** The account's id: what leads, events and logs name. */
   readonly id: string
   readonly username: string
   readonly role: Role
-  /** When the token ends, UNIX seconds. */
+  /** What this caller may do: all that the role may, or of it what the API key was made for. */
+  readonly scopes: readonly Scope[]
+  /** When the token or key ends, UNIX seconds. */
   readonly expiresAt: number
 }
 
-/** Who may use a route: everyone, everyone with a token, or those whose role has the scope. */
+/** Who may use a route: everyone, everyone with a token or key, or those who have the scope. */
 export type Access = 'public' | 'authenticated' | Scope
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    credentials: Credentials
+  }
+
   interface FastifyContextConfig {
     /** Required: a route that does not say keeps the service from starting. */
     access?: Access

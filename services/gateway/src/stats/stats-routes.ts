@@ -5,12 +5,14 @@ import { eventTypePattern } from '../events/event-schema.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { invalidParameter } from '../http/validation.ts'
 import {
+  accessRefreshMs,
   eventTypeCharsMax,
   queryCharsMax,
   statsHeartbeatMs,
   statsLimitDefault,
   statsLimitMax,
   timeMaxMs,
+  timerMsMax,
 } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
 import { readTimeRange, timeDescription } from '../schema/time.ts'
@@ -130,7 +132,7 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
       ...(hide ? {} : { operationId: 'streamStats' }),
       summary: 'Updates of windows as server-sent events',
       description:
-        'Events: `ready` (connected), `stats` (one window, with time_interval), `reset` (updates were missed: ask GET /stats again). Send Last-Event-ID to go on after a break. Ends when the token ends. EventSource cannot send a token: use fetch and read the body as it comes.',
+        'Events: `ready` (connected), `stats` (one window, with time_interval), `reset` (updates were missed: ask GET /stats again). Send Last-Event-ID to go on after a break. Ends when the token ends, or its session or key. EventSource cannot send a token: use fetch and read the body as it comes.',
       querystring: StreamQuery,
       produces: ['text/event-stream'],
       response: problemResponses(
@@ -150,10 +152,15 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
       const lastEventId = request.headers['last-event-id']
       const filter = { eventType: event_type, interval: time_interval }
       const leave = deps.hub.subscribe(filter, stream, typeof lastEventId === 'string' ? lastEventId : undefined)
-      const lifeMs = principalOf(request).expiresAt * 1_000 - deps.nowMs()
+      const principal = principalOf(request)
+      const lifeMs = Math.min(timerMsMax, principal.expiresAt * 1_000 - deps.nowMs())
       const ending = setTimeout(() => stream.end(), Math.max(0, lifeMs))
+      const watching = setInterval(async () => {
+        if (!(await app.credentials.isLive(principal))) stream.end()
+      }, accessRefreshMs)
       stream.once('close', () => {
         clearTimeout(ending)
+        clearInterval(watching)
         leave()
       })
       // The first line tells proxies of nginx's kind not to collect the events.
