@@ -43,7 +43,7 @@ export function startAccountUpkeep({ stores, credentials, logger }: UpkeepDeps):
     await attempt(() => stores.attempts.deleteExpired())
   }
 
-  const timer = setInterval(run, accountUpkeepMs)
+  const timer = setInterval(() => void run(), accountUpkeepMs)
   timer.unref()
   return {
     run,

@@ -121,7 +121,7 @@ function keepFresh(app: GatewayApp, credentials: Credentials): void {
     }
   }
   app.addHook('onReady', async () => {
-    timer = setInterval(refresh, accessRefreshMs)
+    timer = setInterval(() => void refresh(), accessRefreshMs)
     timer.unref()
   })
   app.addHook('onClose', async () => clearInterval(timer))
