@@ -155,9 +155,10 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
       const principal = principalOf(request)
       const lifeMs = Math.min(timerMsMax, principal.expiresAt * 1_000 - deps.nowMs())
       const ending = setTimeout(() => stream.end(), Math.max(0, lifeMs))
-      const watching = setInterval(async () => {
+      const endUnlessLive = async () => {
         if (!(await app.credentials.isLive(principal))) stream.end()
-      }, accessRefreshMs)
+      }
+      const watching = setInterval(() => void endUnlessLive(), accessRefreshMs)
       stream.once('close', () => {
         clearTimeout(ending)
         clearInterval(watching)
