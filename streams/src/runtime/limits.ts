@@ -19,8 +19,11 @@ export const rebalanceTimeoutMs = 30_000
  */
 export const transactionTimeoutMsDefault = 10_000
 
-/** Memory of all task stores of one process, cached and changed rows together; divided evenly among the stores of its tasks. */
-export const stateBytesMaxDefault = 256 * 1024 * 1024
+/**
+ * Memory of all task stores of one process, cached and changed rows together; divided evenly among the stores of its tasks. Half of it, for
+ * cached rows, holds some 600,000 of 50 bytes: six windows of 100,000 keys. More was measured to bring nothing (docs/decisions/0008).
+ */
+export const stateBytesMaxDefault = 128 * 1024 * 1024
 
 /** Fetched bytes that wait in one task before its partitions are paused; it is resumed at half. */
 export const bufferedBytesMax = 8 * 1024 * 1024

@@ -55,7 +55,7 @@ export interface StreamsAppOptions {
   readonly numStandbys?: number
   /** After how long state is deleted of partitions that others process now. Default 600,000. */
   readonly stateCleanupDelayMs?: number
-  /** Memory for rows, cached and changed ones together. Default 256 MiB. */
+  /** Memory for rows, cached and changed ones together. Default 128 MiB. */
   readonly stateBytesMax?: number
   /** How long `close` may take, the last commit half of it. Default 8,000. */
   readonly closeDeadlineMs?: number
