@@ -28,8 +28,9 @@ const slotsPerRow = 2
 
 /**
  * Rows in memory by the bytes of their keys. Keys and values lie one behind the other in large chunks, what else there is of a row in typed
- * columns: a row is a number, no object. With an object, a key string and two small buffers per row (each of which holds a whole slab of
- * Node's pool) a million rows took 600 MB and a fifth of the time went into garbage collection; here a row takes some 60 bytes beside its own.
+ * columns: a row is a number, no object. With an object, a key string and two small buffers per row, each of which holds a whole slab of Node's
+ * pool, a bound of 256 MiB took a process to 1.1 GB, and a fifth of its time went into garbage collection (docs/decisions/0008); here a row
+ * takes some 60 bytes beside its own.
  *
  * Bytes are only appended, never overwritten: a key or value that was handed out stays as it was. What becomes garbage goes with `kept`,
  * which makes another table of the rows that are worth it. Rows are never removed one by one; one that is deleted has the value null.
@@ -202,7 +203,7 @@ export class RowTable {
     if (this.#keyLengths[row] !== length) return false
     const chunk = this.#chunk(this.#keyChunks[row])
     const start = this.#keyStarts[row] ?? 0
-    // From the end: keys of one window begin with the same bytes. The last four are the same as well, so that a call of native code costs more.
+    // From the end: keys of one window begin with the same bytes.
     for (let i = length - 1; i >= 0; i--) if (chunk[start + i] !== key[i]) return false
     return true
   }
