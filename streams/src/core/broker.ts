@@ -155,6 +155,8 @@ export interface GroupMember {
    * `commit` throws. Never wait for it in `onLost`.
    */
   inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T>
+  /** A join is under way, for which `inGeneration` would wait: a transaction had better not begin before it is over. */
+  readonly isJoining: boolean
   /** Committed offsets; partitions without one are absent. Waits while transactions on them are pending. */
   committed(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedOffset>>
   /** Commits outside a transaction, as `inGeneration` does. Throws `REBALANCED` when this member or generation is no longer the group's. */

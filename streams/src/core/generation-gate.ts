@@ -28,6 +28,11 @@ export class GenerationGate {
     this.#options = options
   }
 
+  /** A commit that begins now would wait. */
+  get isJoining(): boolean {
+    return this.#state === 'joining'
+  }
+
   /** Runs a commit as soon as no join is under way. Throws `REBALANCED` when there is no generation to commit in, or none soon enough. */
   async commit<T>(action: () => Promise<T>): Promise<T> {
     const outcome = this.#state === 'joining' ? await this.#untilJoined() : this.#state

@@ -143,6 +143,10 @@ export class KafkaGroupMember implements GroupMember {
     return this.#metadata
   }
 
+  get isJoining(): boolean {
+    return this.#gate.isJoining
+  }
+
   inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
     return this.#gate.commit(async () => {
       if (this.#metadata === undefined) throw new StreamsError('REBALANCED', 'this member is not in its group yet')

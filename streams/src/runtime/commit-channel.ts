@@ -1,4 +1,5 @@
 import type { Broker, CommittedOffset, GroupMember, ProducedBatch, TopicPartition } from '../core/broker.ts'
+import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 
 /** What a commit means. Under `at_least_once` records may be processed again after a crash; under `exactly_once` never, for readers under read_committed. */
@@ -16,7 +17,7 @@ export interface CommitChannel {
   readonly dirty: boolean
   addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void>
   commit(): Promise<void>
-  /** Gives up what is not committed. Idempotent. */
+  /** Gives up what is not committed, and ends a wait of `addOffsets` for the group with `CLOSED`. Idempotent. */
   close(): Promise<void>
 }
 
@@ -43,6 +44,7 @@ export async function openCommitChannel(options: CommitChannelOptions): Promise<
 
 class TransactionChannel implements CommitChannel {
   readonly #producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>
+  readonly #wait = new EndableWait()
   dirty = false
 
   constructor(producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>) {
@@ -56,7 +58,7 @@ class TransactionChannel implements CommitChannel {
 
   addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
     this.dirty = true
-    return member.inGeneration((group) => this.#producer.sendOffsets(group, offsets))
+    return this.#wait.for(member.inGeneration((group) => this.#producer.sendOffsets(group, offsets)))
   }
 
   async commit(): Promise<void> {
@@ -65,12 +67,14 @@ class TransactionChannel implements CommitChannel {
   }
 
   close(): Promise<void> {
+    this.#wait.end()
     return this.#producer.close()
   }
 }
 
 class PlainChannel implements CommitChannel {
   readonly #producer: Awaited<ReturnType<Broker['openProducer']>>
+  readonly #wait = new EndableWait()
   dirty = false
 
   constructor(producer: Awaited<ReturnType<Broker['openProducer']>>) {
@@ -82,8 +86,8 @@ class PlainChannel implements CommitChannel {
     return this.#producer.send(records)
   }
 
-  async addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
-    await member.commit(offsets)
+  addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
+    return this.#wait.for(member.commit(offsets))
   }
 
   async commit(): Promise<void> {
@@ -91,6 +95,30 @@ class PlainChannel implements CommitChannel {
   }
 
   close(): Promise<void> {
+    this.#wait.end()
     return this.#producer.close()
+  }
+}
+
+/**
+ * A wait for the group, which may take as long as its slowest member, and which whoever closes the channel does not share. What was waited for goes
+ * on: a closed producer refuses it, and offsets of records that were acknowledged may still be committed.
+ */
+class EndableWait {
+  #end: ((error: StreamsError) => void) | undefined
+
+  async for(work: Promise<void>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#end = reject
+    work.then(resolve, reject)
+    try {
+      await promise
+    } finally {
+      this.#end = undefined
+    }
+  }
+
+  end(): void {
+    this.#end?.(new StreamsError('CLOSED', 'the commit was given up while it waited for the group'))
   }
 }

@@ -37,6 +37,9 @@ export const recordsPerTurnMax = 4_096
 /** A poll that finds nothing waits this long: rebalances and the end of the process are served in between. */
 export const pollWaitMsMax = 100
 
+/** While a commit is due and another one, or a rebalance, is in its way: how soon that is looked at again. */
+export const commitLookMs = 10
+
 /** Waits before another attempt after a failure: doubled from the first to the last. */
 export const retryWaitMsMin = 100
 export const retryWaitMsMax = 10_000

@@ -18,6 +18,7 @@ import { KeptState } from './kept-state.ts'
 import {
   bufferedBytesMax,
   buildAgainMs,
+  commitLookMs,
   keptStateCheckMs,
   keptStateCheckMsMin,
   outgoingBytesMax,
@@ -381,9 +382,9 @@ export class StreamThread {
   }
 
   async #fetch(fetcher: Fetcher): Promise<void> {
-    const { clock, commitIntervalMs } = this.#options
-    const untilCommitMs = Math.max(0, this.#lastCommitMs + commitIntervalMs - clock.nowMs())
-    const waitMs = this.#hasWork() ? 0 : Math.min(pollWaitMsMax, untilCommitMs)
+    const { clock } = this.#options
+    const leastMs = this.#mayCommit() ? 0 : commitLookMs
+    const waitMs = this.#hasWork() ? 0 : Math.min(pollWaitMsMax, Math.max(leastMs, this.#untilCommitMs()))
     // A poll that does not wait, and records that are all in memory, never let go: sockets, timers and the commit under way would stand still.
     if (waitMs === 0) await new Promise((resolve) => setImmediate(resolve))
     try {
@@ -436,10 +437,21 @@ export class StreamThread {
   }
 
   #isCommitDue(): boolean {
-    const { clock, commitIntervalMs } = this.#options
-    if (clock.nowMs() - this.#lastCommitMs >= commitIntervalMs) return true
+    if (this.#untilCommitMs() === 0 && this.#mayCommit()) return true
     for (const { task } of this.#tasks) if (task.full) return true
     return false
+  }
+
+  /** 0 also when the clock was set back. */
+  #untilCommitMs(): number {
+    const { clock, commitIntervalMs } = this.#options
+    const sinceMs = clock.nowMs() - this.#lastCommitMs
+    return sinceMs < 0 ? 0 : Math.max(0, commitIntervalMs - sinceMs)
+  }
+
+  /** False while one is under way, or would wait for the group with its transaction open: the processing would stand still in front of it. */
+  #mayCommit(): boolean {
+    return this.#committing === undefined && this.#session?.member.isJoining !== true
   }
 
   async #commit(session: GroupSession): Promise<void> {
@@ -514,6 +526,8 @@ export class StreamThread {
   /** Drops the work since the last commit and waits a little, or throws `error` when another attempt would not help. */
   async #startAnew(error: unknown): Promise<void> {
     const { logger, probes, stores, onState } = this.#options
+    // Another process is this member now, with a copy of this state: to come back would take the place from it, and so on for ever.
+    if (hasCode(this.#session?.failure, 'FENCED')) throw this.#session.failure
     const waitMs = this.#streak.waitMsAfter(error)
     const code = error instanceof StreamsError ? error.code : 'INVALID_STATE'
     logger.warn({ err: error, code, delay_ms: waitMs }, 'the work since the last commit is dropped, and done again')
@@ -572,14 +586,13 @@ export class StreamThread {
 
   /** Waits, unless the thread is to close, the group wants something, or a task is ready. */
   async #pause(waitMs: number): Promise<void> {
-    const untilMs = this.#options.clock.nowMs() + waitMs
     let hasChanged = false
     const changed = this.#buildings.changed.then(() => {
       hasChanged = true
     })
-    while (!this.#closing.signal.aborted && this.#session?.hasRequests !== true && !hasChanged) {
-      const leftMs = untilMs - this.#options.clock.nowMs()
-      if (leftMs <= 0) return
+    // By what was slept, not by the clock, which may be set back.
+    for (let leftMs = waitMs; leftMs > 0 && !hasChanged; leftMs -= pollWaitMsMax) {
+      if (this.#closing.signal.aborted || this.#session?.hasRequests === true) return
       await Promise.race([sleep(Math.min(leftMs, pollWaitMsMax)), changed])
     }
   }

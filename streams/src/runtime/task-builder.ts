@@ -46,6 +46,8 @@ export interface BuildRequest {
   /** Stores of all tasks of the thread, those to be built included, which share its memory. */
   readonly storeCount: number
   readonly interrupted: () => boolean
+  /** Resolves when it is interrupted: transactions of other processes, which may hold up committed offsets, are not waited for any longer. */
+  readonly interruption: Promise<void>
   readonly onProgress: (progress: RestoreProgress) => void
   /** A task is ready, while others may still be restored. Who takes it closes it. */
   readonly onBuilt: (active: ActiveTask) => void
@@ -65,7 +67,9 @@ export class TaskBuilder {
    */
   async build(request: BuildRequest): Promise<void> {
     const drafts = request.numbers.map((number) => this.#draft(number))
-    const committed = await request.member.committed(drafts.flatMap(({ inputs }) => inputs))
+    const asked = request.member.committed(drafts.flatMap(({ inputs }) => inputs))
+    const committed = await Promise.race([asked, request.interruption])
+    if (committed === undefined || request.interrupted()) return
     const waiting = new Map(drafts.map((draft) => [draft.id, draft]))
     const finish = async (draft: Draft) => {
       if (draft.missing > 0) return

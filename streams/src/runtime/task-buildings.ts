@@ -63,12 +63,14 @@ export class TaskBuildings {
   }
 
   start(request: BuildingRequest): void {
+    const { promise: interruption, resolve: interrupt } = Promise.withResolvers<void>()
     const building: Building = {
       numbers: request.numbers,
       ids: new Set(request.numbers.map(taskId)),
       ready: [],
       progress: undefined,
       cancelled: false,
+      interrupt,
       done: Promise.resolve(),
       isDone: false,
     }
@@ -76,6 +78,7 @@ export class TaskBuildings {
     const work = this.#builder.build({
       ...request,
       interrupted: () => building.cancelled,
+      interruption,
       onProgress: (progress) => {
         building.progress = progress
         this.#onProgress(this.progress)
@@ -115,7 +118,10 @@ export class TaskBuildings {
   /** Gives up the buildings that any of these tasks is in; resolves when all their stores are closed. What was restored stays in the stores. */
   async cancel(ids?: ReadonlySet<string>): Promise<void> {
     const given = [...this.#buildings].filter((one) => ids === undefined || [...one.ids].some((id) => ids.has(id)))
-    for (const building of given) building.cancelled = true
+    for (const building of given) {
+      building.cancelled = true
+      building.interrupt()
+    }
     for (const building of given) {
       await building.done
       for (const { task } of building.ready) await task.close()
@@ -138,6 +144,7 @@ interface Building {
   ready: ActiveTask[]
   progress: RestoreProgress | undefined
   cancelled: boolean
+  readonly interrupt: () => void
   /** Never rejects. */
   done: Promise<void>
   isDone: boolean

@@ -186,6 +186,10 @@ export class FakeGroupMember implements GroupMember {
     }
   }
 
+  get isJoining(): boolean {
+    return this.#gate.isJoining
+  }
+
   inGeneration<T>(commit: (group: GroupMetadata) => Promise<T>): Promise<T> {
     return this.#gate.commit(async () => {
       const metadata = this.metadata()
