@@ -2,19 +2,29 @@ import type { ByteStore, TaskStore } from '../state/store.ts'
 import { CachedTaskStore } from '../state/task-store.ts'
 import type { StoreSpec } from '../topology/topology.ts'
 
-/** The typed store of a task over its rows, which are complete up to `changelogOffset`. `bytesMax`: memory for it, half cached and half changed rows. */
+/** Memory that the stores of a thread share evenly: changed as tasks come and go, for the stores that are open, too. */
+export interface StoreBudget {
+  /** Of one store, half of it for cached and half for changed rows. */
+  storeBytesMax: number
+}
+
+/** The typed store of a task over its rows, which are complete up to `changelogOffset`. */
 export function openTaskStore(
   spec: StoreSpec,
   rows: ByteStore,
-  options: { readonly changelogOffset: number; readonly bytesMax?: number },
+  { changelogOffset, budget }: { readonly changelogOffset: number; readonly budget?: StoreBudget },
 ): TaskStore {
-  const half = options.bytesMax === undefined ? undefined : Math.ceil(options.bytesMax / 2)
   return new CachedTaskStore({
     name: spec.name,
     rows,
-    changelogOffset: options.changelogOffset,
+    changelogOffset,
     timestamped: spec.timestamped,
     windowed: spec.kind === 'window',
-    ...(half === undefined ? {} : { cachedBytesMax: half, dirtyBytesMax: half }),
+    get cachedBytesMax() {
+      return budget && budget.storeBytesMax / 2
+    },
+    get dirtyBytesMax() {
+      return budget && budget.storeBytesMax / 2
+    },
   })
 }

@@ -27,6 +27,7 @@ import {
   recordsPerTurnMax,
   rejoinIntervalMs,
 } from './limits.ts'
+import type { StoreBudget } from './open-task-store.ts'
 import type { AppProbes, TaskSnapshot } from './probes.ts'
 import type { QueryWorld } from './queries-locate.ts'
 import type { RestoreProgress } from './recovery.ts'
@@ -94,6 +95,7 @@ export class StreamThread {
   #session: GroupSession | undefined
   #fetcher: Fetcher | undefined
   #channel: CommitChannel | undefined
+  readonly #budget: StoreBudget = { storeBytesMax: 0 }
   readonly #buildings: TaskBuildings
   readonly #standbys: StandbyReplicas
   readonly #kept: KeptState
@@ -118,7 +120,7 @@ export class StreamThread {
       options.topology.subtopologies.flatMap(({ stores }) => stores.map((spec) => [spec.name, spec] as const)),
     )
     this.#purge = new RepartitionPurge({ ...options, topics: new Set(options.plan.repartitions.keys()) })
-    const builder = new TaskBuilder({ ...options, clientId: this.#clientId })
+    const builder = new TaskBuilder({ ...options, clientId: this.#clientId, budget: this.#budget })
     this.#buildings = new TaskBuildings(builder, (progress) => {
       if (progress !== undefined) options.probes.restoring?.(progress)
     })
@@ -266,7 +268,8 @@ export class StreamThread {
       return !this.#tasks.has(id) && !this.#buildings.has(id)
     })
     const mayBuild = this.#options.clock.nowMs() >= this.#buildAgainMs
-    if (missing.length > 0 && mayBuild) await this.#startBuilding(session, { assigned, missing })
+    this.#shareMemory(assigned)
+    if (missing.length > 0 && mayBuild) await this.#startBuilding(session, missing)
     onState(this.#buildings.isIdle && missing.length === 0 ? 'running' : 'recovering')
     await this.#tendKeptState()
     this.#rejoinIfCaughtUp(session)
@@ -276,22 +279,22 @@ export class StreamThread {
     return assignedTasks(this.#options.topology, this.#options.names, partitions)
   }
 
-  async #startBuilding(
-    { member }: GroupSession,
-    tasks: { readonly assigned: readonly TaskNumber[]; readonly missing: readonly TaskNumber[] },
-  ): Promise<void> {
+  /** Evenly among the stores of all tasks, those that run and those to come. */
+  #shareMemory(tasks: readonly TaskNumber[]): void {
+    const { topology, stateBytesMax } = this.#options
+    const stores = new Map(topology.subtopologies.map((subtopology) => [subtopology.id, subtopology.stores.length]))
+    const count = tasks.reduce((sum, { subtopology }) => sum + (stores.get(subtopology) ?? 0), 0)
+    this.#budget.storeBytesMax = stateBytesMax / Math.max(count, 1)
+  }
+
+  async #startBuilding({ member }: GroupSession, numbers: readonly TaskNumber[]): Promise<void> {
     // Before anything is read: it aborts what an earlier incarnation of this thread left open.
     this.#channel ??= await openCommitChannel({
       ...this.#options,
       clientId: this.#clientId,
       transactionalId: this.#clientId,
     })
-    const { subtopologies } = this.#options.topology
-    const storeCount = tasks.assigned.reduce(
-      (sum, { subtopology }) => sum + (subtopologies.find(({ id }) => id === subtopology)?.stores.length ?? 0),
-      0,
-    )
-    this.#buildings.start({ numbers: tasks.missing, member, storeCount })
+    this.#buildings.start({ numbers, member })
   }
 
   #takeBuilt(fetcher: Fetcher): void {

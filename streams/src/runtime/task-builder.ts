@@ -15,7 +15,7 @@ import type { TopicNames } from '../topology/topic-names.ts'
 import type { SourceNode, StoreSpec, Subtopology, Topology } from '../topology/topology.ts'
 import { sourcesOf, taskId } from './assignment.ts'
 import type { Failpoint } from './failpoint.ts'
-import { openTaskStore } from './open-task-store.ts'
+import { openTaskStore, type StoreBudget } from './open-task-store.ts'
 import { type RestoreJob, type RestoreProgress, restoreStores } from './recovery.ts'
 import { type FailurePolicy, StreamTask, type TaskProbes } from './task.ts'
 import type { ActiveInput, ActiveTask } from './task-set.ts'
@@ -29,8 +29,8 @@ export interface TaskBuilderOptions {
   readonly admin: Admin
   readonly stores: ByteStoreProvider
   readonly clientId: string
-  /** Memory for all task stores. */
-  readonly stateBytesMax: number
+  /** Memory for each task store. */
+  readonly budget: StoreBudget
   readonly clock: Clock
   readonly logger: Logger
   readonly probes: TaskProbes
@@ -43,8 +43,6 @@ export interface TaskBuilderOptions {
 export interface BuildRequest {
   readonly numbers: readonly TaskNumber[]
   readonly member: GroupMember
-  /** Stores of all tasks of the thread, those to be built included, which share its memory. */
-  readonly storeCount: number
   readonly interrupted: () => boolean
   /** Resolves when it is interrupted: transactions of other processes, which may hold up committed offsets, are not waited for any longer. */
   readonly interruption: Promise<void>
@@ -74,7 +72,7 @@ export class TaskBuilder {
     const finish = async (draft: Draft) => {
       if (draft.missing > 0) return
       await this.#options.failpoint('recovery:restored')
-      const active = await this.#task(draft, { committed, storeCount: request.storeCount })
+      const active = await this.#task(draft, committed)
       waiting.delete(draft.id)
       request.onBuilt(active)
     }
@@ -129,16 +127,12 @@ export class TaskBuilder {
       }))
   }
 
-  async #task(
-    draft: Draft,
-    from: { readonly committed: ReadonlyMap<string, CommittedOffset>; readonly storeCount: number },
-  ): Promise<ActiveTask> {
-    const { names, plan, clock, probes, stateBytesMax, onFailure, deadLetterTopicOf } = this.#options
-    const bytesMax = stateBytesMax / Math.max(from.storeCount, 1)
+  async #task(draft: Draft, committed: ReadonlyMap<string, CommittedOffset>): Promise<ActiveTask> {
+    const { names, plan, clock, probes, budget, onFailure, deadLetterTopicOf } = this.#options
     const stores = new Map<string, TaskStore>()
     for (const { spec, rows } of draft.stores) {
       const changelogOffset = draft.changelogOffsets.get(spec.name) ?? (await rows.changelogOffset()) ?? 0
-      stores.set(spec.name, openTaskStore(spec, rows, { changelogOffset, bytesMax }))
+      stores.set(spec.name, openTaskStore(spec, rows, { changelogOffset, budget }))
     }
     const task = new StreamTask({
       subtopology: draft.subtopology,
@@ -153,8 +147,8 @@ export class TaskBuilder {
       ...(deadLetterTopicOf === undefined ? {} : { deadLetterTopicOf }),
     })
     draft.closers.push(() => task.close())
-    await task.init(committedByTopic(draft, from.committed))
-    const positions = await this.#positions(draft, from.committed)
+    await task.init(committedByTopic(draft, committed))
+    const positions = await this.#positions(draft, committed)
     const inputs = draft.inputs.map((input) => activeInput(input, positions))
     return { task, inputs, lastArrivalMs: clock.nowMs(), starved: false, idle: false }
   }

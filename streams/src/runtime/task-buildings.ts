@@ -5,7 +5,7 @@ import type { BuildRequest, TaskBuilder } from './task-builder.ts'
 import type { ActiveTask } from './task-set.ts'
 
 /** What a building is told; the rest is the building's own business. */
-export type BuildingRequest = Pick<BuildRequest, 'numbers' | 'member' | 'storeCount'>
+export type BuildingRequest = Pick<BuildRequest, 'numbers' | 'member'>
 
 /**
  * Tasks that are being built beside those that run, which go on meanwhile. The thread takes each when it is ready; a failure waits until the

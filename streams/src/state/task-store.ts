@@ -5,7 +5,7 @@ import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore, 
 import { timestampBytes } from './timestamped-value.ts'
 import { windowStartOfRow } from './window-key.ts'
 
-/** How a task's store behaves. */
+/** How a task's store behaves. The bounds are read each time: who shares out memory may change them while the store is open. */
 export interface CachedTaskStoreOptions {
   readonly name: string
   /** The committed rows; closed with this store. */
@@ -17,9 +17,9 @@ export interface CachedTaskStoreOptions {
   /** Rows belong to windows: their keys are those of `window-key.ts`, here and, in their other form, in the changelog. Default false. */
   readonly windowed?: boolean
   /** Committed rows that are kept in memory between commits, in bytes. Default 32 MiB. */
-  readonly cachedBytesMax?: number
+  readonly cachedBytesMax?: number | undefined
   /** Changed and loaded rows since the last commit, in bytes: above it the store is `full`, and the thread commits early. Default 64 MiB. */
-  readonly dirtyBytesMax?: number
+  readonly dirtyBytesMax?: number | undefined
 }
 
 const cachedBytesMaxDefault = 32 * 1024 * 1024
@@ -56,8 +56,7 @@ export class CachedTaskStore implements TaskStore {
   readonly #rows: ByteStore
   readonly #timestamped: boolean
   readonly #windowed: boolean
-  readonly #cachedBytesMax: number
-  readonly #dirtyBytesMax: number
+  readonly #bounds: Pick<CachedTaskStoreOptions, 'cachedBytesMax' | 'dirtyBytesMax'>
   /** Rows in memory by their windows' start; those of other stores under 0. */
   readonly #tables = new Map<number, RowTable>()
   /** The table that was used last: most records fall into the same window as the one before. */
@@ -81,9 +80,12 @@ export class CachedTaskStore implements TaskStore {
     this.#changelogOffset = options.changelogOffset
     this.#timestamped = options.timestamped
     this.#windowed = options.windowed ?? false
-    // Rows that are in memory already need no cache.
-    this.#cachedBytesMax = options.rows.peek === undefined ? (options.cachedBytesMax ?? cachedBytesMaxDefault) : 0
-    this.#dirtyBytesMax = options.dirtyBytesMax ?? dirtyBytesMaxDefault
+    this.#bounds = options
+  }
+
+  /** Rows that are in memory already need no cache. */
+  get #cachedBytesMax(): number {
+    return this.#rows.peek === undefined ? (this.#bounds.cachedBytesMax ?? cachedBytesMaxDefault) : 0
   }
 
   get committed(): CommittedRows {
@@ -91,7 +93,7 @@ export class CachedTaskStore implements TaskStore {
   }
 
   get full(): boolean {
-    return this.#bytesSinceCommit >= this.#dirtyBytesMax
+    return this.#bytesSinceCommit >= (this.#bounds.dirtyBytesMax ?? dirtyBytesMaxDefault)
   }
 
   get stats(): TaskStoreStats {
