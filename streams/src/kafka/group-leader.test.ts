@@ -11,10 +11,11 @@ const topic = {
   partitions: Array.from({ length: 4 }, () => ({ leaderId: 1, leaderEpoch: 0 })),
 }
 
-function leaderWith(rebalanceTimeoutMs = 60_000) {
+function leaderWith(rebalanceTimeoutMs = 60_000, unknownTimes = 0) {
+  let asked = 0
   const warnings: LogFields[] = []
   const leader = new GroupLeader({
-    cluster: { refresh: async () => new Map([['t', topic]]) },
+    cluster: { refresh: async () => new Map(asked++ < unknownTimes ? [] : [['t', topic]]) },
     groupId: 'g',
     strategy: 'same-number',
     rebalance: 'cooperative',
@@ -66,6 +67,12 @@ describe('GroupLeader', () => {
       ['http://b:1', b.partitions],
     ])
     expect(b.view).toEqual(a.view)
+  })
+
+  it('asks again for a topic that a broker does not know yet', async () => {
+    const { leader } = leaderWith(60_000, 2)
+    const divided = await leader.divide(joinedBy([{ memberId: 'a', endpoint: 'http://a:1' }]))
+    expect(divisionOf(divided.get('a')).partitions).toHaveLength(topic.partitions.length)
   })
 
   it('divides subscriptions without a report', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { GroupView } from '../core/broker.ts'
 import { type DivisionOptions, divideGroup, type Subscriber } from '../core/group-assignment.ts'
 import type { Logger } from '../core/logger.ts'
@@ -91,8 +92,17 @@ export class GroupLeader {
     return encodeView({ generationId: view.generationId, members: [] })
   }
 
+  /**
+   * Brokers learn of topics one after the other, and one that has just started knows none: a topic that is unknown is asked for again, before it
+   * counts as gone and all members lose its partitions.
+   */
   async #countPartitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const found = await this.#options.cluster.refresh(topics)
+    const startMs = performance.now()
+    let found = await this.#options.cluster.refresh(topics)
+    while (topics.some((topic) => !found.has(topic)) && performance.now() - startMs < kafkaLimits.topicMissingAfterMs) {
+      await setTimeout(kafkaLimits.backoffMinMs)
+      found = await this.#options.cluster.refresh(topics)
+    }
     this.#countedMs = performance.now()
     return new Map(topics.map((topic) => [topic, found.get(topic)?.partitions.length ?? 0]))
   }

@@ -15,12 +15,12 @@ export type Ending =
 
 /** How a heart beats. */
 export interface HeartbeatOptions {
-  readonly coordinator: GroupCoordinator
+  readonly coordinator: Pick<GroupCoordinator, 'heartbeat'>
   readonly member: GroupMetadata
   readonly intervalMs: number
   readonly signal: AbortSignal
   readonly random: () => number
-  /** Asked between beats: true when the group should rebalance for a reason that only this member sees. */
+  /** Asked beside the beats, once at a time: true when the group should rebalance for a reason that only this member sees. */
   readonly wantsRebalance: () => Promise<boolean>
 }
 
@@ -34,6 +34,7 @@ export class Heartbeat {
   readonly #signal: AbortSignal
   #loss: Ending | undefined
   #isAnnounced = false
+  #isLooking = false
 
   constructor(options: HeartbeatOptions) {
     this.#options = options
@@ -69,7 +70,7 @@ export class Heartbeat {
         if (this.#signal.aborted) break
         failures = isPassing(code) ? failures + 1 : 0
         this.#note(code)
-        if (!this.#isAnnounced && (await this.#options.wantsRebalance())) this.#note(errorCode.rebalanceInProgress)
+        void this.#look()
       } catch (error) {
         if (this.#signal.aborted) break
         const failure = translate(error, 'heartbeat')
@@ -78,6 +79,20 @@ export class Heartbeat {
       }
     }
     this.#end({ kind: 'fatal', error: new StreamsError('CLOSED', 'the group member is closed') }) // no effect when it has ended before
+  }
+
+  /** Never rejects. The beats do not wait for it: a broker that does not answer takes longer to be given up than a session lasts. */
+  async #look(): Promise<void> {
+    if (this.#isAnnounced || this.#isLooking) return
+    this.#isLooking = true
+    try {
+      const wantsRebalance = await this.#options.wantsRebalance()
+      if (wantsRebalance && !this.#signal.aborted) this.#note(errorCode.rebalanceInProgress)
+    } catch (error) {
+      const failure = translate(error, 'looking whether the group should rebalance')
+      if (failure.code !== 'BROKER_UNAVAILABLE' && !this.#signal.aborted) this.#lose({ kind: 'fatal', error: failure })
+    }
+    this.#isLooking = false
   }
 
   #note(code: number): void {
