@@ -1,4 +1,15 @@
-import { type EnvConfig, type Environment, envAddresses, envInt, envOptional, envUrl, readEnv } from '@millrace/kit'
+import {
+  type EnvConfig,
+  type Environment,
+  envAddresses,
+  envInt,
+  envOptional,
+  envPort,
+  envSecret,
+  envString,
+  envUrl,
+  readEnv,
+} from '@millrace/kit'
 
 const provisionSpec = {
   brokers: envAddresses('MILLRACE_KAFKA_BROKERS', { default: '127.0.0.1:9092' }),
@@ -15,4 +26,20 @@ export type ProvisionConfig = EnvConfig<typeof provisionSpec>
 /** Reads the environment of `millrace provision`. Throws `INVALID_CONFIG` with every problem. */
 export function provisionConfig(env: Environment): ProvisionConfig {
   return readEnv(provisionSpec, env)
+}
+
+const mysqlSpec = {
+  host: envString('MILLRACE_MYSQL_HOST', { default: '127.0.0.1' }),
+  port: envPort('MILLRACE_MYSQL_PORT', { default: 3306 }),
+  user: envString('MILLRACE_MYSQL_USER', { default: 'millrace' }),
+  password: envSecret('MILLRACE_MYSQL_PASSWORD'),
+  database: envString('MILLRACE_MYSQL_DATABASE', { default: 'millrace' }),
+}
+
+/** Where MySQL is, for the commands about accounts. */
+export type MysqlConfig = EnvConfig<typeof mysqlSpec>
+
+/** Reads where MySQL is. Throws `INVALID_CONFIG` with every problem. */
+export function mysqlConfig(env: Environment): MysqlConfig {
+  return readEnv(mysqlSpec, env)
 }

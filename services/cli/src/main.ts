@@ -1,27 +1,82 @@
 #!/usr/bin/env node
 import { createLogger, runMain, waitFor } from '@millrace/kit'
 import { openRegistry, SchemaError, topics } from '@millrace/schemas'
+import {
+  createApiKeyRepository,
+  createAuditRepository,
+  createUserRepository,
+  type Mysql,
+  openMysql,
+} from '@millrace/storage/mysql'
 import { connectKafka } from '@millrace/streams/kafka'
-import { provisionConfig } from './config.ts'
+import { runAudit } from './audit.ts'
+import { CommandError } from './command-error.ts'
+import { mysqlConfig, provisionConfig } from './config.ts'
+import { runKeys } from './keys.ts'
+import { readPasswordFrom } from './password-input.ts'
 import { provision } from './provision.ts'
+import { runUsers } from './users.ts'
 
 const usage = `Usage: millrace COMMAND
 
 Commands:
-  provision   create the topics that are missing and register the schemas; safe to repeat
-              (MILLRACE_KAFKA_BROKERS, MILLRACE_REGISTRY_URL, MILLRACE_TOPIC_PARTITIONS, MILLRACE_TOPIC_REPLICATION)
+  provision                    create the topics that are missing and register the schemas; safe to repeat
+                               (MILLRACE_KAFKA_BROKERS, MILLRACE_REGISTRY_URL, MILLRACE_TOPIC_PARTITIONS, MILLRACE_TOPIC_REPLICATION)
+
+Accounts (MILLRACE_MYSQL_HOST, _PORT, _USER, _PASSWORD, _DATABASE; passwords of accounts come on standard input):
+  users list
+  users create NAME --role admin|user|analyst|producer
+  users password NAME          users role NAME ROLE          users disable NAME          users enable NAME
+  keys create USER --scopes SCOPE,… [--label TEXT] [--days N]
+                               make an API key, print it once; it acts for USER, for 365 days unless told otherwise
+  keys list [USER]             keys revoke ID
+  audit verify                 recompute the chain of the audit log
 `
 
+const print = (line: string) => void process.stdout.write(`${line}\n`)
+const tell = (line: string) => void process.stderr.write(`${line}\n`)
+
 runMain(async () => {
-  const [command, ...rest] = process.argv.slice(2)
-  if (command === 'provision' && rest.length === 0) return await runProvision()
+  try {
+    await run(process.argv.slice(2))
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error
+    tell(`millrace: ${error.message}${error.code === 'USAGE' ? `\n\n${usage}` : ''}`)
+    process.exitCode = error.exitCode
+  }
+})
+
+async function run(args: readonly string[]): Promise<void> {
+  const [command, ...rest] = args
   if (command === undefined || command === '--help' || command === '-h') {
     process.stdout.write(usage)
     return
   }
-  process.stderr.write(`millrace: unknown command "${[command, ...rest].join(' ')}"\n\n${usage}`)
-  process.exitCode = 2
-})
+  if (command === 'provision' && rest.length === 0) return await runProvision()
+  if (command === 'users') {
+    const readPassword = () => readPasswordFrom(process.stdin)
+    return await withMysql((mysql) => runUsers(rest, { users: createUserRepository(mysql), readPassword, print, tell }))
+  }
+  if (command === 'keys') {
+    return await withMysql((mysql) => {
+      const deps = { keys: createApiKeyRepository(mysql), users: createUserRepository(mysql) }
+      return runKeys(rest, { ...deps, nowMs: Date.now, print, tell })
+    })
+  }
+  if (command === 'audit') {
+    return await withMysql((mysql) => runAudit(rest, { audit: createAuditRepository(mysql), print }))
+  }
+  throw new CommandError('USAGE', `unknown command "${args.join(' ')}"`)
+}
+
+async function withMysql(work: (mysql: Mysql) => Promise<void>): Promise<void> {
+  const mysql = openMysql({ ...mysqlConfig(process.env), connectionsMax: 1 })
+  try {
+    await work(mysql)
+  } finally {
+    await mysql.close()
+  }
+}
 
 async function runProvision(): Promise<void> {
   const config = provisionConfig(process.env)
