@@ -5,9 +5,10 @@ import { timestampedValue } from '../state/timestamped-value.ts'
 import { windowRowKey, windowStartOfRow } from '../state/window-key.ts'
 import type { StoreSpec } from '../topology/topology.ts'
 import { ExpiredRows } from './expired-rows.ts'
-import { standbyExpiredRowsMax } from './limits.ts'
+import { changelogRetentionExtraMs, standbyExpiredRowsMax } from './limits.ts'
 
 const retentionMs = 100_000
+const dayMs = changelogRetentionExtraMs
 const windows: StoreSpec = {
   name: 'windows',
   kind: 'window',
@@ -29,30 +30,35 @@ async function copyOf(changes: readonly Change[], spec = windows) {
   return { rows, expired }
 }
 
-it('are those whose own time is more than the retention before the latest', async () => {
-  const { expired } = await copyOf([row('a', 1_000), row('b', 99_000, 99_500), row('c', 200_000)])
+it('are those whose own time is more than the retention and a day before the latest', async () => {
+  const { expired } = await copyOf([row('a', 1_000), row('b', 99_000, 99_500), row('c', dayMs + 200_000)])
   const keys = await expired.next()
   expect(keys.map(windowStartOfRow)).toEqual([1_000, 99_000])
 })
 
+it('are not those that the task has still to close, because its slowest writer is behind the newest row', async () => {
+  const { expired } = await copyOf([row('open', 1_000), row('now', 10 * retentionMs)])
+  expect(await expired.next()).toEqual([])
+})
+
 it('are not those of old windows that were updated lately', async () => {
-  const { expired } = await copyOf([row('history', 1_000, 190_000), row('now', 200_000)])
+  const { expired } = await copyOf([row('history', 1_000, 190_000), row('now', dayMs + 200_000)])
   expect(await expired.next()).toEqual([])
 })
 
 it('are looked for page by page, and again when time has moved on', async () => {
   const many = Array.from({ length: standbyExpiredRowsMax + 5 }, (_, index) => row(`k${index}`, 1_000))
-  const { rows, expired } = await copyOf([...many, row('now', 200_000)])
+  const { rows, expired } = await copyOf([...many, row('now', dayMs + 200_000)])
   const first = await expired.next()
   expect(first).toHaveLength(standbyExpiredRowsMax)
   expect(await expired.next()).toHaveLength(5)
-  await rows.write([{ key: windowRowKey(Buffer.from('now'), 200_000), value: null }], 3)
+  await rows.write([{ key: windowRowKey(Buffer.from('now'), dayMs + 200_000), value: null }], 3)
   expect(await expired.next()).toEqual([])
-  expired.observe([row('later', 400_000)])
+  expired.observe([row('later', dayMs + 400_000)])
   expect(await expired.next()).toHaveLength(standbyExpiredRowsMax)
 })
 
 it('are none in a store that is not of windows', async () => {
-  const { expired } = await copyOf([row('a', 1_000), row('b', 900_000)], { ...windows, kind: 'key-value' })
+  const { expired } = await copyOf([row('a', 1_000), row('b', 2 * dayMs)], { ...windows, kind: 'key-value' })
   expect(await expired.next()).toEqual([])
 })

@@ -11,6 +11,7 @@ import { FakeBroker } from '../testing/fake-broker.ts'
 import { partitionPlan } from '../topology/partition-plan.ts'
 import { topicNames } from '../topology/topic-names.ts'
 import type { StoreSpec, Topology } from '../topology/topology.ts'
+import { changelogRetentionExtraMs } from './limits.ts'
 import { StandbyReplicas } from './standby-replicas.ts'
 
 const counts: StoreSpec = {
@@ -215,9 +216,10 @@ describe('standbys', () => {
     }
     appendWindow('old', 1_000)
     await until(async () => (await rowsOf()).length === 1)
-    appendWindow('new', 500_000)
-    await until(async () => (await rowsOf()).length === 1 && (await rowsOf())[0]?.readBigInt64BE() === 500_000n)
-    expect(await rowsOf()).toEqual([timestampedValue(Buffer.from('1'), 500_000)])
+    const laterMs = 500_000 + changelogRetentionExtraMs
+    appendWindow('new', laterMs)
+    await until(async () => (await rowsOf()).length === 1 && (await rowsOf())[0]?.readBigInt64BE() === BigInt(laterMs))
+    expect(await rowsOf()).toEqual([timestampedValue(Buffer.from('1'), laterMs)])
   })
 
   it('try again after a failure, from what the stores hold', async () => {
