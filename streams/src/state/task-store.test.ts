@@ -341,6 +341,21 @@ describe('a task store', () => {
       ])
     })
 
+    it('lose no row of a known window when garbage is cleared away', async () => {
+      const rows = new LoadedStore()
+      const store = taskStore(rows, { windowed: true })
+      await load(store, row('first', 10))
+      const names = Array.from({ length: 4_095 }, (_, i) => row(String.fromCharCode(i & 63, i >> 6), 10))
+      for (const name of names) store.put(name, key('1'), 1)
+      for (let round = 0; round < 100; round++) {
+        for (const name of names.slice(2_048)) store.put(name, key('2'), 1)
+        store.drain()
+        await store.commit(round)
+      }
+      expect(store.memoryBytes).toBeLessThan(1_000_000)
+      expect(names.map((name) => store.get(name)?.toString())).toEqual(names.map((_, i) => (i < 2_048 ? '1' : '2')))
+    })
+
     it('are bounded within one window, too', async () => {
       const rows = new LoadedStore()
       const store = taskStore(rows, { windowed: true, cachedBytesMax: 100_000 })

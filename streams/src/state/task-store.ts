@@ -341,7 +341,8 @@ export class CachedTaskStore implements TaskStore {
   #evict(): void {
     if (this.#wanted.size > 0) return
     const moves = new Map<RowTable, MovedRows>()
-    for (const table of this.#tables.values()) if (table.isWasteful) this.#replace(table, table.bytes, moves)
+    for (const table of this.#tables.values())
+      if (table.isWasteful) this.#replace(table, Number.POSITIVE_INFINITY, moves)
     let bytes = this.memoryBytes
     if (bytes > this.#cachedBytesMax) {
       const byStart = [...this.#tables.values()].sort((left, right) => left.startMs - right.startMs)
