@@ -266,6 +266,8 @@ export class KafkaGroupMember implements GroupMember {
   async #joinGroup(listener: GroupListener, isFirst: boolean): Promise<Generation> {
     const startMs = performance.now()
     for (let failures = 0; ; failures++) {
+      // One that has said goodbye must not come in again: the others would wait for its session to time out.
+      if (this.#closing !== undefined) throw new StreamsError('CLOSED', 'the group member is closed')
       try {
         const outcome = await this.#joinOnce()
         if (outcome === 'lost') await this.#lose(listener)

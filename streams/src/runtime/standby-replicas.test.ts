@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Admin } from '../core/broker.ts'
 import { systemClock } from '../core/clock.ts'
 import { StreamsError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -68,8 +69,11 @@ beforeEach(async () => {
 })
 afterEach(() => standbys.close())
 
-async function replicas(provider: ByteStoreProvider, isBusy = () => false): Promise<StandbyReplicas> {
-  const admin = await broker.openAdmin()
+async function replicas(
+  provider: ByteStoreProvider,
+  { isBusy = () => false, ...given }: { readonly isBusy?: () => boolean; readonly admin?: Admin } = {},
+): Promise<StandbyReplicas> {
+  const admin = given.admin ?? (await broker.openAdmin())
   const logger = { debug() {}, info() {}, warn: (_: unknown, message: string) => warnings.push(message), error() {} }
   const parts = { topology, names, plan, broker, admin, stores: provider, clock: systemClock, logger, isBusy }
   return new StandbyReplicas({ ...parts, clientId: 'test' })
@@ -155,7 +159,7 @@ describe('standbys', () => {
   })
 
   it('also while tasks have work', async () => {
-    standbys = await replicas(stores, () => true)
+    standbys = await replicas(stores, { isBusy: () => true })
     await standbys.keep(new Set([0]))
     for (const key of ['a', 'b', 'c']) {
       append(0, key)
@@ -233,6 +237,24 @@ describe('standbys', () => {
     await until(async () => (await keysOf('counts', 0)).join() === 'a,b')
     expect(warnings).toEqual(['standbys do not follow their changelogs: they try again'])
     expect(standbys.failure).toBeUndefined()
+  })
+
+  it('are given back at once while the broker does not answer', async () => {
+    const asked = Promise.withResolvers<void>()
+    const admin = await broker.openAdmin()
+    const silent: Admin = {
+      ...admin,
+      listOffsets: () => {
+        asked.resolve()
+        return new Promise(() => undefined)
+      },
+    }
+    const waiting = await replicas(stores, { admin: silent })
+    await waiting.keep(new Set([0]))
+    await asked.promise
+    await waiting.keep(new Set())
+    await standbys.keep(new Set([0]))
+    expect(warnings).toEqual([])
   })
 
   it('leave state that cannot be read to the thread', async () => {

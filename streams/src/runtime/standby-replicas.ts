@@ -188,10 +188,12 @@ export class StandbyReplicas {
   /** From what the stores hold; also after a failure, which may have left changes that were read and not written. */
   async #follow(signal: AbortSignal): Promise<void> {
     const { admin, broker, clientId, logger } = this.#options
-    const bounds = await changelogBounds(
+    const asked = changelogBounds(
       this.#replicas.map(({ changelog }) => changelog),
       admin,
     )
+    const bounds = await unlessAborted(asked, signal)
+    if (bounds === undefined) return
     for (const replica of this.#replicas) {
       const log = boundsOf(replica.changelog, bounds)
       replica.place(await startOffset(replica, log, logger), log.end)
@@ -296,4 +298,17 @@ class Replica implements ChangelogCopy {
 /** Waits, at most until the signal. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await setTimeout(ms, undefined, { signal }).catch(() => undefined)
+}
+
+/** What `work` comes to, or undefined as soon as the signal fires: a broker that does not answer must not hold up the tasks. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>()
+  const wake = () => resolve(undefined)
+  if (signal.aborted) wake()
+  signal.addEventListener('abort', wake, { once: true })
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', wake)
+  }
 }

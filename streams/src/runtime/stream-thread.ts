@@ -260,6 +260,7 @@ export class StreamThread {
       onState('recovering')
       return
     }
+    this.#throwIfGrown(session.assigned)
     const assigned = this.#tasksOf(session.assigned)
     const numbers = new Set(assigned.map(({ partition }) => partition))
     await this.#standbys.keep(new Set(session.standbys.filter((number) => !numbers.has(number))))
@@ -273,6 +274,20 @@ export class StreamThread {
     onState(this.#buildings.isIdle && missing.length === 0 ? 'running' : 'recovering')
     await this.#tendKeptState()
     this.#rejoinIfCaughtUp(session)
+  }
+
+  /** Nobody would ever process partitions that the plan does not know, and nobody would notice. */
+  #throwIfGrown(assigned: readonly TopicPartition[]): void {
+    const { plan } = this.#options
+    for (const { topic, partition } of assigned) {
+      const planned = plan.partitionsOf(topic)
+      if (partition < planned) continue
+      throw new StreamsError(
+        'TOPIC_MISMATCH',
+        `topic "${topic}" had ${planned} partitions when the application started and has more now: start all its processes again`,
+        { topic, partition },
+      )
+    }
   }
 
   #tasksOf(partitions: readonly TopicPartition[]): readonly TaskNumber[] {

@@ -253,6 +253,30 @@ describe('an application', () => {
     await expect(app().start()).rejects.toThrow('[TOPIC_MISSING] topics in, out do not exist')
   })
 
+  it('ends when a topic has grown: no task would process the new partitions', async () => {
+    const stateless: Topology = {
+      subtopologies: topology.subtopologies.map(({ nodes, ...rest }) => ({
+        ...rest,
+        nodes: nodes
+          .filter(({ kind }) => kind !== 'processor')
+          .map((node) => (node.kind === 'sink' ? { ...node, parents: ['source'] } : node)),
+        stores: [],
+      })),
+      internalTopics: [],
+    }
+    send(10)
+    const copying = app({ topology: stateless })
+    await copying.start()
+    await until(() => broker.read('out').length === 10)
+    broker.growTopic('in', 4)
+    const other = app({ topology: stateless, stores: memoryStores('process-2') })
+    await other.start()
+    await until(() => other.snapshot().tasks.length === 2)
+    await other.close()
+    expect(await copying.failed).toMatchObject({ code: 'TOPIC_MISMATCH', topic: 'in' })
+    expect(String(await copying.failed)).toMatch(/had 2 partitions .* start all its processes again/)
+  })
+
   it('refuses a configuration that cannot work, with every fault', () => {
     expect(() => app({ applicationId: 'no spaces', commitIntervalMs: 20_000 })).toThrow(
       /\[INVALID_CONFIG\] applicationId "no spaces".*; transactionTimeoutMs \(10000\) must be above/,

@@ -134,6 +134,14 @@ export class FakeBroker implements Broker {
     this.#create({ name, partitions, replicationFactor: 1, config })
   }
 
+  /** Adds partitions to a topic, up to so many. */
+  growTopic(name: string, partitions: number): void {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new StreamsError('TOPIC_MISSING', `topic ${name} does not exist`, { topic: name })
+    const added = Array.from({ length: partitions - topic.logs.length }, () => new FakeLog())
+    this.#topics.set(name, { ...topic, logs: [...topic.logs, ...added] })
+  }
+
   /** Appends records without a producer object, one batch per run of records of the same partition. */
   append(records: readonly OutgoingRecord[]): void {
     for (const record of records) this.#writableLog(record).append(encodeRecordBatch([record]), 1)
