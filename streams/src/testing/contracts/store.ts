@@ -195,11 +195,13 @@ export function describeByteStores(name: string, subject: ByteStoreSubject): voi
     })
 
     const { restart } = subject
-    it.runIf(restart !== undefined)('find rows, offset and process id again after a restart', async () => {
+    // What does not outlive its process has nothing to find.
+    if (restart === undefined) return
+    it('find rows, offset and process id again after a restart', async () => {
       await store.write([put('a', '1'), put('b', '2')], 1)
       await store.write([drop('a')], 42)
       const { processId } = provider
-      if (restart !== undefined) provider = await restart(provider)
+      provider = await restart(provider)
       store = await provider.open('first', 0)
       expect(await store.multiGet([key('a'), key('b')])).toEqual([null, key('2')])
       expect(await store.changelogOffset()).toBe(42)
