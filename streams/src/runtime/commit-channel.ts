@@ -1,6 +1,8 @@
 import type { Broker, CommittedOffset, GroupMember, ProducedBatch, TopicPartition } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
+import { abortMsMax } from './limits.ts'
+import { within } from './within.ts'
 
 /** What a commit means. Under `at_least_once` records may be processed again after a crash; under `exactly_once` never, for readers under read_committed. */
 export const guarantees = ['exactly_once', 'at_least_once'] as const
@@ -46,29 +48,60 @@ class TransactionChannel implements CommitChannel {
   readonly #producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>
   readonly #wait = new EndableWait()
   dirty = false
+  #isClosed = false
+  /** A request is on its way that must not meet an abort. What became of it without an answer the producer knows: it then refuses to abort. */
+  #isDeciding = false
 
   constructor(producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>) {
     this.#producer = producer
   }
 
-  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+  async send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+    this.#requireOpen()
     this.dirty = true
     return this.#producer.send(records)
   }
 
   addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
     this.dirty = true
-    return this.#wait.for(member.inGeneration((group) => this.#producer.sendOffsets(group, offsets)))
+    return this.#wait.for(
+      member.inGeneration(async (group) => {
+        this.#requireOpen()
+        await this.#decide(this.#producer.sendOffsets(group, offsets))
+      }),
+    )
   }
 
   async commit(): Promise<void> {
-    await this.#producer.commit()
+    this.#requireOpen()
+    await this.#decide(this.#producer.commit())
     this.dirty = false
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#wait.end()
-    return this.#producer.close()
+    if (this.dirty && !this.#isDeciding) await this.#abort()
+    await this.#producer.close()
+  }
+
+  async #decide(request: Promise<void>): Promise<void> {
+    this.#isDeciding = true
+    try {
+      await request
+    } finally {
+      this.#isDeciding = false
+    }
+  }
+
+  /** As far as that goes quickly: until the broker does it by itself, readers of committed records wait, and so do those who take our tasks over. */
+  async #abort(): Promise<void> {
+    await within(abortMsMax, this.#producer.abort(), 'aborting the transaction').catch(() => undefined)
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new StreamsError('CLOSED', 'what was to be committed was given up')
   }
 }
 

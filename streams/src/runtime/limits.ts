@@ -54,6 +54,9 @@ export const failuresInARowMax = 20
 /** Closing may take this long, the last commit half of it: services are to be gone ten seconds after they were asked. */
 export const closeDeadlineMsDefault = 8_000
 
+/** How long a transaction that is given up may take to be aborted; afterwards its timeout does it. */
+export const abortMsMax = 1_000
+
 /** How long `start` waits for source and sink topics that somebody is about to create. */
 export const topicsWaitMsDefault = 60_000
 export const topicsPollMs = 1_000
