@@ -51,3 +51,6 @@ export const reloadEveryMs = 5_000
 
 /** A clock that differs less than this from the server's is not corrected: the Date header has whole seconds only. */
 export const clockSkewToleratedMs = 2_000
+
+/** How long before its end an access token is replaced: longer than a request takes, shorter than any token lives. */
+export const refreshAheadMs = 45_000

@@ -3,6 +3,7 @@ import { browserTimers } from './feed/timers.ts'
 import { createGatewayClient } from './gateway/gateway-client.ts'
 import { createServerClock } from './gateway/server-clock.ts'
 import { formatSettings, parseSettings } from './live/live-settings.ts'
+import { createSessionKeeper } from './session/session-keeper.ts'
 import { createSessionStore } from './session/session-store.ts'
 import { App } from './view/app.tsx'
 
@@ -10,8 +11,13 @@ const clock = createServerClock({ nowMs: () => Date.now() })
 const sessions = createSessionStore(sessionStorage, () => clock.nowMs())
 const client = createGatewayClient({
   fetch: (input, init) => fetch(input, init),
-  readToken: () => sessions.read()?.token ?? null,
+  readToken: () => keeper.readToken(),
   clock,
+})
+const keeper = createSessionKeeper({
+  sessions,
+  refresh: (token) => client.refresh(token, new AbortController().signal),
+  nowMs: () => clock.nowMs(),
 })
 
 const root = document.getElementById('app')

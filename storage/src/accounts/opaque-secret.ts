@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** 256 bits, as base64url: nobody guesses them, so one SHA-256 is as good a hash as any slow one. */
 const secretBytes = 32
@@ -53,13 +53,13 @@ export function parseRefreshToken(text: string): OpaqueSecret | undefined {
 
 /** What is kept of a secret: SHA-256, in hex. */
 export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+  return hash('sha256', secret)
 }
 
-/** Whether `hash` is the secret's, in a time that does not depend on where they differ. */
-export function secretMatches(secret: string, hash: string): boolean {
-  const known = Buffer.from(hash, 'hex')
-  const given = createHash('sha256').update(secret).digest()
+/** Whether `secretHash` is the secret's, in a time that does not depend on where they differ. */
+export function secretMatches(secret: string, secretHash: string): boolean {
+  const known = Buffer.from(secretHash, 'hex')
+  const given = hash('sha256', secret, 'buffer')
   return known.length === given.length && timingSafeEqual(known, given)
 }
 

@@ -18,6 +18,8 @@ const window = {
   max: 2,
 }
 
+const granted = { token: 't', token_type: 'Bearer', expires_in: 60, refresh_token: 'r', refresh_expires_in: 600 }
+
 interface Call {
   readonly path: string
   readonly headers: Headers
@@ -38,7 +40,7 @@ function clientOf(answer: (call: Call) => Response | Promise<Response>, token: s
       calls.push(call)
       return answer(call)
     },
-    readToken: () => token,
+    readToken: async () => token,
     clock: createServerClock({ nowMs: () => 0 }),
   })
   return { client, calls }
@@ -46,11 +48,25 @@ function clientOf(answer: (call: Call) => Response | Promise<Response>, token: s
 
 describe('requests', () => {
   test('login posts the credentials, without a token', async () => {
-    const { client, calls } = clientOf(() => Response.json({ token: 't', token_type: 'Bearer', expires_in: 60 }), null)
+    const { client, calls } = clientOf(() => Response.json(granted))
     const grant = await client.login({ username: 'analyst', password: 'p' }, signal)
-    expect(grant).toEqual({ token: 't', expiresInS: 60 })
+    expect(grant).toEqual({ token: 't', expiresInS: 60, refreshToken: 'r', refreshExpiresInS: 600 })
     expect(calls).toMatchObject([{ path: '/api/v1/login', body: '{"username":"analyst","password":"p"}' }])
     expect(calls[0]?.headers.has('authorization')).toBe(false)
+  })
+
+  test('refresh posts the refresh token, without a token', async () => {
+    const { client, calls } = clientOf(() => Response.json(granted))
+    expect(await client.refresh('old', signal)).toMatchObject({ token: 't', refreshToken: 'r' })
+    expect(calls).toMatchObject([{ path: '/api/v1/token/refresh', body: '{"refresh_token":"old"}' }])
+    expect(calls[0]?.headers.has('authorization')).toBe(false)
+  })
+
+  test('logout posts with the token that it was given', async () => {
+    const { client, calls } = clientOf(() => new Response(null, { status: 204 }))
+    await client.logout('last', signal)
+    expect(calls).toMatchObject([{ path: '/api/v1/logout', body: null }])
+    expect(calls[0]?.headers.get('authorization')).toBe('Bearer last')
   })
 
   test('fetchStats asks for a range with the token and reads its windows', async () => {

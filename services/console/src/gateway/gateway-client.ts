@@ -19,6 +19,9 @@ export interface Credentials {
 export interface Grant {
   readonly token: string
   readonly expiresInS: number
+  /** Good once: for the next grant. */
+  readonly refreshToken: string
+  readonly refreshExpiresInS: number
 }
 
 /** Which windows are wanted. */
@@ -56,6 +59,9 @@ export interface StatsStream {
  */
 export interface GatewayClient {
   login(credentials: Credentials, signal: AbortSignal): Promise<Grant>
+  refresh(refreshToken: string, signal: AbortSignal): Promise<Grant>
+  /** Ends the session of this token. */
+  logout(token: string, signal: AbortSignal): Promise<void>
   /** Windows of all types that start in the range, oldest first. */
   fetchStats(query: StatsQuery, signal: AbortSignal): Promise<readonly StatsWindow[]>
   /** The newest window of an interval, of whatever type and year; null when there is none. */
@@ -68,15 +74,18 @@ export interface GatewayClient {
 /** What the client is made of. */
 export interface GatewayClientOptions {
   readonly fetch: typeof fetch
-  /** The token of the session, or null before sign-in. */
-  readonly readToken: () => string | null
+  /** The token of the session, or null before sign-in. May have to fetch a new one. */
+  readonly readToken: () => Promise<string | null>
   readonly clock: ServerClock
 }
 
 /** A client for the gateway that served this page. */
 export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOptions): GatewayClient {
   async function send(path: string, init: RequestInit): Promise<Response> {
-    const token = readToken()
+    return await sendAs(await readToken(), path, init)
+  }
+
+  async function sendAs(token: string | null, path: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers)
     if (token !== null) headers.set('authorization', `Bearer ${token}`)
     try {
@@ -95,6 +104,24 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
     })
     if (!response.ok) throw await errorOf(response)
     return readJson(response)
+  }
+
+  /** Asks for tokens, without sending one. */
+  async function grant(path: string, body: object, signal: AbortSignal): Promise<Grant> {
+    const response = await sendAs(null, path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+    })
+    if (!response.ok) throw await errorOf(response)
+    const answer = objectAt(await readJson(response), 'grant')
+    return {
+      token: textAt(answer, 'token'),
+      expiresInS: numberAt(answer, 'expires_in'),
+      refreshToken: textAt(answer, 'refresh_token'),
+      refreshExpiresInS: numberAt(answer, 'refresh_expires_in'),
+    }
   }
 
   /** The gateway cuts an answer that would be too long; then the halves of the range are asked for, newest first, `splits` times over. */
@@ -127,11 +154,14 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
   }
 
   return {
-    async login({ username, password }, signal) {
-      const body = JSON.stringify({ username, password })
-      const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
-      const answer = objectAt(await json('/api/v1/login', init, signal), 'login')
-      return { token: textAt(answer, 'token'), expiresInS: numberAt(answer, 'expires_in') }
+    login: ({ username, password }, signal) => grant('/api/v1/login', { username, password }, signal),
+
+    refresh: (refreshToken, signal) => grant('/api/v1/token/refresh', { refresh_token: refreshToken }, signal),
+
+    async logout(token, signal) {
+      const init = { method: 'POST', signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) }
+      const response = await sendAs(token, '/api/v1/logout', init)
+      if (!response.ok) throw await errorOf(response)
     },
 
     fetchStats: (query, signal) => fetchWindows(query, signal, statsSplitsMax),
@@ -161,7 +191,8 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
     },
 
     async fetchHealth(signal) {
-      const response = await send('/api/v1/health', {
+      // Without a token: to get one may be what does not work.
+      const response = await sendAs(null, '/api/v1/health', {
         signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
       })
       // 503 is how a gateway whose servers are down answers this; its body tells which.

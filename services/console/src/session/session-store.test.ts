@@ -8,14 +8,16 @@ describe('createSessionStore', () => {
     setItem: (key: string, value: string) => void items.set(key, value),
     removeItem: (key: string) => void items.delete(key),
   }
-  const session = { username: 'analyst', token: 't', expiresAtMs: 1_000 }
+  const session = { username: 'analyst', token: 't', expiresAtMs: 500, refreshToken: 'r', endsAtMs: 1_000 }
   beforeEach(() => items.clear())
 
-  test('gives back what was written until it expires', () => {
+  test('gives back what was written until it is over', () => {
     let nowMs = 0
     const store = createSessionStore(storage, () => nowMs)
     expect(store.read()).toBeNull()
     store.write(session)
+    expect(store.read()).toEqual(session)
+    nowMs = 999
     expect(store.read()).toEqual(session)
     nowMs = 1_000
     expect(store.read()).toBeNull()

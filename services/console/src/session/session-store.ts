@@ -5,11 +5,14 @@ export interface Session {
   readonly username: string
   readonly token: string
   readonly expiresAtMs: number
+  readonly refreshToken: string
+  /** When there is nothing to refresh any more. */
+  readonly endsAtMs: number
 }
 
 /** Keeps the session for as long as the tab lives; a reload finds it again, another tab does not. */
 export interface SessionStore {
-  /** The session, or null when there is none or it has expired. */
+  /** The session, or null when there is none or it is over. */
   read(): Session | null
   write(session: Session): void
   clear(): void
@@ -25,7 +28,7 @@ export function createSessionStore(
   return {
     read() {
       const session = parseSession(storage.getItem(key))
-      return session !== null && session.expiresAtMs > nowMs() ? session : null
+      return session !== null && session.endsAtMs > nowMs() ? session : null
     },
     write: (session) => storage.setItem(key, JSON.stringify(session)),
     clear: () => storage.removeItem(key),
@@ -42,7 +45,8 @@ function parseSession(text: string | null): Session | null {
     return null
   }
   if (!isJsonObject(value)) return null
-  const { username, token, expiresAtMs } = value
-  if (typeof username !== 'string' || typeof token !== 'string' || typeof expiresAtMs !== 'number') return null
-  return { username, token, expiresAtMs }
+  const { username, token, expiresAtMs, refreshToken, endsAtMs } = value
+  if (typeof username !== 'string' || typeof token !== 'string' || typeof refreshToken !== 'string') return null
+  if (typeof expiresAtMs !== 'number' || typeof endsAtMs !== 'number') return null
+  return { username, token, expiresAtMs, refreshToken, endsAtMs }
 }

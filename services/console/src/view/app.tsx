@@ -4,6 +4,7 @@ import type { Timers } from '../feed/timers.ts'
 import type { GatewayClient } from '../gateway/gateway-client.ts'
 import type { Clock } from '../gateway/server-clock.ts'
 import type { LiveSettings } from '../live/live-settings.ts'
+import { sessionOf } from '../session/session-keeper.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import { LivePage } from './live-page.tsx'
 import { SignIn } from './sign-in.tsx'
@@ -27,11 +28,14 @@ export function App({ client, sessions, clock, timers, origin, readSettings, wri
   const [lastUsername, setLastUsername] = useState(session?.username ?? '')
   const leave = useCallback(
     (reason: string | null) => {
+      const left = sessions.read()
       sessions.clear()
+      // Without waiting: the page forgets the tokens in any case, and they end by themselves.
+      if (left !== null) client.logout(left.token, new AbortController().signal).catch(() => undefined)
       setNotice(reason)
       setSession(null)
     },
-    [sessions],
+    [client, sessions],
   )
 
   if (session === null) {
@@ -41,11 +45,7 @@ export function App({ client, sessions, clock, timers, origin, readSettings, wri
         username={lastUsername}
         onSubmit={async (credentials) => {
           const grant = await client.login(credentials, new AbortController().signal)
-          const next = {
-            username: credentials.username,
-            token: grant.token,
-            expiresAtMs: clock.nowMs() + grant.expiresInS * 1_000,
-          }
+          const next = sessionOf(credentials.username, grant, clock.nowMs())
           sessions.write(next)
           setLastUsername(next.username)
           setSession(next)
