@@ -140,6 +140,21 @@ describe('an account', () => {
     },
   )
 
+  it('can be changed while its sessions are refreshed, and has none in the end', async () => {
+    const { id: userId, username } = await makeUser('analyst')
+    for (let round = 0; round < 10; round++) {
+      const opened = await Promise.all([openSession(userId), openSession(userId), openSession(userId)])
+      const [changed, ...outcomes] = await Promise.all([
+        users.update(username, { disabled: round % 2 === 0 }, 'command-line'),
+        ...opened.map(({ token }) => refresh(token)),
+      ])
+      expect(changed).toBe(true)
+      for (const { outcome } of outcomes) expect(['refreshed', 'refused']).toContain(outcome)
+      const states = await sessionsOf.states(opened.map(({ id }) => id))
+      expect(states.map(({ ended }) => ended)).toEqual([true, true, true])
+    }
+  })
+
   it('is not made twice, and not changed when there is none', async () => {
     const { username } = await makeUser()
     const again = { id: randomUUID(), username: username.toUpperCase(), passwordHash: 'x', role: 'user' }

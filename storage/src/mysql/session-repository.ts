@@ -132,24 +132,27 @@ export async function endSessions(
 }
 
 async function refreshSession(database: Database, refresh: Refresh, at: Date): Promise<RefreshOutcome> {
-  // The row lock makes simultaneous uses of one token follow each other: the second finds that it was replaced.
-  const [row] = await database
-    .select({ ...state, refreshHash: sessions.refreshHash, refreshedAt: sessions.refreshedAt })
+  // The row lock makes simultaneous uses of one token follow each other: the second finds that it was replaced. The account is read without
+  // a lock: whoever changes it locks it first and its sessions then, and would otherwise meet this one halfway.
+  const [session] = await database
+    .select()
     .from(sessions)
-    .innerJoin(users, eq(users.id, sessions.userId))
     .where(eq(sessions.refreshId, refresh.refreshId))
     .for('update')
-  if (row === undefined || row.endedAt !== null || row.expiresAt <= at) return { outcome: 'refused' }
-  const { id, userId } = row
-  if (!secretMatches(refresh.secret, row.refreshHash)) {
+  if (session === undefined || session.endedAt !== null || session.expiresAt <= at) return { outcome: 'refused' }
+  const { id, userId } = session
+  if (!secretMatches(refresh.secret, session.refreshHash)) {
     await endSessions(database, { id }, 'reuse', at)
     const action: AuditAction = 'authn_token_reuse'
     await appendAudit(database, { action, actor: userId, subject: id, requestId: refresh.requestId }, at)
     return { outcome: 'reused', sessionId: id }
   }
-  if (row.disabled || at.getTime() - row.refreshedAt.getTime() > refresh.idleMsMax) return { outcome: 'refused' }
+  const isIdle = at.getTime() - session.refreshedAt.getTime() > refresh.idleMsMax
+  const [user] = await database.select().from(users).where(eq(users.id, userId))
+  if (user === undefined || user.disabled || isIdle) return { outcome: 'refused' }
   await database.update(sessions).set({ refreshHash: refresh.nextHash, refreshedAt: at }).where(eq(sessions.id, id))
-  return { outcome: 'refreshed', session: toState(row) }
+  const { username, role, disabled } = user
+  return { outcome: 'refreshed', session: toState({ ...session, username, role, disabled }) }
 }
 
 function toState(row: Omit<SessionState, 'ended' | 'expiresAtMs'> & { endedAt: Date | null; expiresAt: Date }) {
