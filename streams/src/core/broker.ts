@@ -48,7 +48,7 @@ export interface Fetcher {
   /**
    * Waits at most `maxWaitMs` for data and returns what came, per partition in offset order; empty when nothing came.
    * Positions move on by themselves, past control batches too: `position` tells.
-   * What was fetched is returned before an error is thrown. Throws `OFFSET_OUT_OF_RANGE` (with topic, partition and offset) and `TOPIC_MISSING`
+   * What was fetched is returned before an error is thrown; that of a partition by the next poll, whatever the others bring. Throws `OFFSET_OUT_OF_RANGE` (with topic, partition and offset) and `TOPIC_MISSING`
    * (also when the topic was deleted and created again), each time until the partition is moved or removed; `BROKER_UNAVAILABLE` when a
    * partition's leader is away for 30 s, after which polling goes on.
    */

@@ -54,6 +54,8 @@ export class KafkaFetcher implements Fetcher {
   #polling = false
   /** Ends the wait of a pending poll. */
   #wake: (() => void) | undefined
+  /** The last poll has returned records, though a partition has failed: among busy ones it would never be heard of. */
+  #owesError = false
   /** Why a poll must fail when it has nothing to return. */
   #failure: StreamsError | undefined
 
@@ -145,6 +147,7 @@ export class KafkaFetcher implements Fetcher {
 
   /** Takes what is buffered, partitions in turn, up to one response's bytes. Throws when there is nothing but an error. */
   #collect(): readonly FetchedBatches[] {
+    if (this.#owesError) this.#throwPartitionError()
     const found: FetchedBatches[] = []
     let bytes = 0
     for (const partition of this.#inTurn()) {
@@ -158,12 +161,18 @@ export class KafkaFetcher implements Fetcher {
     }
     this.#bufferedBytes -= bytes
     if (found.length === 0) this.#throwError()
+    this.#owesError = true
     this.#pump()
     return found
   }
 
-  #throwError(): void {
+  #throwPartitionError(): void {
+    this.#owesError = false
     for (const { paused, error } of this.#partitions.values()) if (!paused && error !== undefined) throw error
+  }
+
+  #throwError(): void {
+    this.#throwPartitionError()
     const failure = this.#failure
     this.#failure = undefined
     if (failure !== undefined) throw failure

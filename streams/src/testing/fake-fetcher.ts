@@ -31,6 +31,8 @@ export class FakeFetcher implements Fetcher {
   readonly #fetchBytesMax: number
   #positions = new Map<string, Position>()
   #turn = 0
+  /** The last poll has returned records, though a partition has failed. */
+  #owesError = false
   #polling = false
   #closed = false
 
@@ -97,41 +99,55 @@ export class FakeFetcher implements Fetcher {
     for (const position of this.#positions.values()) {
       const log = this.#world.log(position)
       if (position.paused) continue
-      if (log === undefined || position.offset < log.startOffset || position.offset > log.highWatermark) return true
+      if (log === undefined || !this.#isInLog(position)) return true
       if (position.offset < (this.#isolation === 'committed' ? log.lastStableOffset : log.highWatermark)) return true
     }
     return false
   }
 
+  /** Errors come after what was read: by this poll when nothing was, else by the next one. */
   #collect(): readonly FetchedBatches[] {
+    const isOwed = this.#owesError
+    this.#owesError = false
     const found: FetchedBatches[] = []
     let bytesLeft = this.#fetchBytesMax
     const positions = [...this.#positions.values()]
     const turn = this.#turn++
+    if (isOwed) for (const position of positions) if (!position.paused) this.#requireInLog(position)
     for (let i = 0; i < positions.length && bytesLeft > 0; i++) {
       const position = positions[(turn + i) % positions.length]
-      if (position === undefined || position.paused) continue
+      if (position === undefined || position.paused || !this.#isInLog(position)) continue
       const fetched = this.#read(position, Math.min(bytesLeft, this.#partitionBytesMax))
       if (fetched === undefined) continue
       found.push(fetched)
       bytesLeft -= fetched.bytes.length
     }
+    if (found.length === 0) for (const position of positions) if (!position.paused) this.#requireInLog(position)
+    this.#owesError = true
     return found
+  }
+
+  #isInLog(position: Position): boolean {
+    const log = this.#world.log(position)
+    return log !== undefined && position.offset >= log.startOffset && position.offset <= log.highWatermark
+  }
+
+  #requireInLog({ topic, partition, offset }: Position): FakeLog {
+    const log = this.#world.log({ topic, partition })
+    if (log === undefined)
+      throw new StreamsError('TOPIC_MISSING', `${topic}-${partition} does not exist`, { topic, partition })
+    if (offset >= log.startOffset && offset <= log.highWatermark) return log
+    const bounds = `the log has ${log.startOffset} to ${log.highWatermark}`
+    throw new StreamsError('OFFSET_OUT_OF_RANGE', `${topic}-${partition} has no offset ${offset}: ${bounds}`, {
+      topic,
+      partition,
+      offset,
+    })
   }
 
   #read(position: Position, bytesMax: number): FetchedBatches | undefined {
     const { topic, partition, offset } = position
-    const log = this.#world.log(position)
-    if (log === undefined)
-      throw new StreamsError('TOPIC_MISSING', `${topic}-${partition} does not exist`, { topic, partition })
-    if (offset < log.startOffset || offset > log.highWatermark) {
-      const bounds = `the log has ${log.startOffset} to ${log.highWatermark}`
-      throw new StreamsError('OFFSET_OUT_OF_RANGE', `${topic}-${partition} has no offset ${offset}: ${bounds}`, {
-        topic,
-        partition,
-        offset,
-      })
-    }
+    const log = this.#requireInLog(position)
     const slice = log.slice(offset, this.#isolation, bytesMax)
     if (slice.bytes.length === 0) return undefined
     position.offset = slice.nextOffset

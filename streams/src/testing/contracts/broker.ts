@@ -495,6 +495,36 @@ export function describeBrokerContract(name: string, makeBroker: () => Promise<B
         expect((await readUntil(fetcher, (records) => records.length > 0)).map(({ value }) => value)).toEqual(['only'])
       })
 
+      it('says so although other partitions bring records all the time, and loses none of these', async () => {
+        const topic = await makeTopic(2)
+        const producer = await openProducer()
+        const values = Array.from({ length: 40 }, (_, index) => `${index}`)
+        for (const value of values) await producer.send([record(topic, value, 1)])
+        const fetcher = closing(await under.broker.openFetcher({ clientId: 'contract', fetchBytesMax: 1 }))
+        fetcher.assign([
+          { topic, partition: 0, offset: 50 },
+          { topic, partition: 1, offset: 0 },
+        ])
+        const read: string[] = []
+        const errors: unknown[] = []
+        const cursor = new RecordCursor()
+        const deadlineMs = Date.now() + patienceMs
+        while (read.length < values.length && Date.now() < deadlineMs) {
+          try {
+            for (const batches of await fetcher.poll(200)) {
+              cursor.reset(batches)
+              while (cursor.next()) read.push(copyOf(cursor, batches.partition).value ?? '')
+            }
+          } catch (error) {
+            errors.push(error)
+            await new Promise((resolve) => setImmediate(resolve)) // an error is there at once: what is to be read is not
+          }
+        }
+        expect(read).toEqual(values)
+        expect(errors.length).toBeGreaterThan(1)
+        expect(errors[0]).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', topic, partition: 0, offset: 50 })
+      })
+
       it('says when what it should read was deleted', async () => {
         const topic = await makeTopic()
         const producer = await openProducer()
