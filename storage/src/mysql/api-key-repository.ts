@@ -2,7 +2,7 @@ import { and, asc, eq, inArray, isNull, lt, or } from 'drizzle-orm'
 import { parseScope, type Scope } from '../accounts/roles.ts'
 import { StorageError } from '../errors.ts'
 import { appendAudit } from './audit-log.ts'
-import { apiKeysMax } from './limits.ts'
+import { accessTimeoutMs, apiKeysMax } from './limits.ts'
 import type { Mysql } from './mysql.ts'
 import { apiKeys, users } from './schema.ts'
 
@@ -123,12 +123,15 @@ export function createApiKeyRepository(mysql: Mysql, now: () => Date = () => new
 
     async states(ids) {
       if (ids.length === 0) return []
-      const rows = await mysql.run('reading API keys', (database) =>
-        database
-          .select(columns)
-          .from(apiKeys)
-          .innerJoin(users, eq(users.id, apiKeys.userId))
-          .where(inArray(apiKeys.id, [...ids])),
+      const rows = await mysql.run(
+        'reading API keys',
+        (database) =>
+          database
+            .select(columns)
+            .from(apiKeys)
+            .innerJoin(users, eq(users.id, apiKeys.userId))
+            .where(inArray(apiKeys.id, [...ids])),
+        { timeoutMs: accessTimeoutMs },
       )
       return rows.map(toState)
     },

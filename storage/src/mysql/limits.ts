@@ -31,6 +31,8 @@ export const poolWaitingMax = 1_000
 export const connectTimeoutMsDefault = 5_000
 /** One call of a repository: a transaction of a few statements. A stalled database must not hold a sink for ever. */
 export const callTimeoutMsDefault = 15_000
+/** Reading whether somebody may be let in: a request waits for it, and there are copies to go on with when it takes longer. */
+export const accessTimeoutMs = 3_000
 /** A lock held for longer belongs to something stuck; the caller retries. */
 export const lockWaitSeconds = 5
 

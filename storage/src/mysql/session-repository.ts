@@ -1,7 +1,7 @@
 import { and, eq, inArray, isNull, lt } from 'drizzle-orm'
 import { secretMatches } from '../accounts/opaque-secret.ts'
 import { type AuditAction, appendAudit } from './audit-log.ts'
-import { deletedRowsMax } from './limits.ts'
+import { accessTimeoutMs, deletedRowsMax } from './limits.ts'
 import type { Database, Mysql } from './mysql.ts'
 import { sessions, users } from './schema.ts'
 
@@ -98,12 +98,15 @@ export function createSessionRepository(mysql: Mysql, now: () => Date = () => ne
 
     async states(ids) {
       if (ids.length === 0) return []
-      const rows = await mysql.run('reading sessions', (database) =>
-        database
-          .select(state)
-          .from(sessions)
-          .innerJoin(users, eq(users.id, sessions.userId))
-          .where(inArray(sessions.id, [...ids])),
+      const rows = await mysql.run(
+        'reading sessions',
+        (database) =>
+          database
+            .select(state)
+            .from(sessions)
+            .innerJoin(users, eq(users.id, sessions.userId))
+            .where(inArray(sessions.id, [...ids])),
+        { timeoutMs: accessTimeoutMs },
       )
       return rows.map(toState)
     },

@@ -22,34 +22,33 @@ export interface AccountUpkeep {
 export function startAccountUpkeep({ stores, credentials, logger }: UpkeepDeps): AccountUpkeep {
   let failing = false
 
-  async function attempt(work: () => Promise<unknown>): Promise<void> {
-    try {
-      await work()
-      failing = false
-    } catch (error) {
-      if (!failing) logger.warn({ err: error }, 'the upkeep of accounts failed, and will be tried again')
-      failing = true
-    }
-  }
-
   async function noteUses(): Promise<void> {
     const uses = credentials.takeKeyUses()
     if (uses.size > 0) await stores.apiKeys.noteUses(uses)
   }
 
-  async function run(): Promise<void> {
-    await attempt(noteUses)
-    await attempt(() => stores.sessions.deleteExpired())
-    await attempt(() => stores.attempts.deleteExpired())
+  /** Each by itself; a failure is told once, not every minute of an outage. */
+  async function attempt(works: readonly (() => Promise<unknown>)[]): Promise<void> {
+    let failure: unknown
+    for (const work of works) {
+      await work().catch((error: unknown) => {
+        failure = error
+      })
+    }
+    if (failure !== undefined && !failing) {
+      logger.warn({ err: failure }, 'the upkeep of accounts failed, and will be tried again')
+    }
+    failing = failure !== undefined
   }
 
+  const run = () => attempt([noteUses, () => stores.sessions.deleteExpired(), () => stores.attempts.deleteExpired()])
   const timer = setInterval(() => void run(), accountUpkeepMs)
   timer.unref()
   return {
     run,
     async close() {
       clearInterval(timer)
-      await attempt(noteUses)
+      await attempt([noteUses])
     },
   }
 }
