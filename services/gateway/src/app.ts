@@ -66,6 +66,8 @@ export interface GatewayDeps {
   readonly events: TopicWriter<Event>
   readonly eventStore: EventStore
   readonly leads: TopicWriter<Lead>
+  /** For leads whose outcome is waited for: writes them to Kafka and nowhere else. */
+  readonly leadsNow: TopicWriter<Lead>
   readonly leadStore: LeadStore
   readonly leadOutcomes: LeadOutcomes
   readonly leadOutcomesAreFollowed: () => boolean
@@ -253,6 +255,7 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
   const desk = createLeadDesk({
     reader: createLeadReader(),
     leads: deps.leads,
+    leadsNow: deps.leadsNow,
     outcomes: deps.leadOutcomes,
     outcomesAreFollowed: deps.leadOutcomesAreFollowed,
     outcomeTimeoutMs: deps.leadOutcomeTimeoutMs,

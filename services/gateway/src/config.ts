@@ -33,6 +33,11 @@ const gateway = {
   kafkaBrokers: envAddresses('MILLRACE_KAFKA_BROKERS', { default: '127.0.0.1:9092' }),
   /** How long a request waits for Kafka before it is answered with 503. */
   kafkaAckTimeoutMs: envInt('MILLRACE_KAFKA_ACK_TIMEOUT_MS', { default: 10_000, min: 100, max: 60_000 }),
+  /** Where requests are kept while Kafka is away; without it they are answered with 503. Of this gateway alone, on a disk that stays. */
+  spillDirectory: envOptional(envString('MILLRACE_SPILL_DIR')),
+  spillMib: envInt('MILLRACE_SPILL_MIB', { default: 1_024, min: 64, max: 1_048_576 }),
+  /** How long a request waits for Kafka before it, and all others, go to the spill log. */
+  spillAfterMs: envInt('MILLRACE_SPILL_AFTER_MS', { default: 2_000, min: 100, max: 60_000 }),
   registryUrl: envUrl('MILLRACE_REGISTRY_URL', { default: 'http://127.0.0.1:8081/apis/ccompat/v7' }),
   clickhouseUrl: envUrl('MILLRACE_CLICKHOUSE_URL', { default: 'http://127.0.0.1:8123' }),
   clickhouseUser: envString('MILLRACE_CLICKHOUSE_USER', { default: 'millrace' }),

@@ -1,6 +1,8 @@
 /** What the API calls each of its errors: the HTTP status and the title that go with a code. `docs/api.md` lists them; a test compares. */
 export const problems = {
   INVALID_JSON: { status: 400, title: 'The body is not valid JSON' },
+  INVALID_COMPRESSION: { status: 400, title: 'The body cannot be decompressed' },
+  INVALID_AVRO: { status: 400, title: 'The body is not an Avro container that can be read' },
   INVALID_BODY: { status: 400, title: 'The body is not as it must be' },
   INVALID_PARAMETER: { status: 400, title: 'A query, path or header parameter is not as it must be' },
   NO_VALID_ITEM: { status: 400, title: 'Not one item of the batch is valid' },
@@ -24,6 +26,7 @@ export const problems = {
   INTERNAL: { status: 500, title: 'Something went wrong on our side' },
   OVERLOADED: { status: 503, title: 'The service has too much to do right now' },
   KAFKA_UNAVAILABLE: { status: 503, title: 'Kafka does not acknowledge records right now' },
+  SPILL_UNAVAILABLE: { status: 503, title: 'Kafka is away, and no more can be kept for it' },
   STORE_UNAVAILABLE: { status: 503, title: 'A database does not answer right now' },
   NOT_READY: { status: 503, title: 'The service is still starting' },
   OUTCOME_PENDING: { status: 504, title: 'The outcome is not known yet' },

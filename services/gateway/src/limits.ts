@@ -66,6 +66,39 @@ export const unacknowledgedBytesMax = 64 * 1024 * 1024
 /** What a client is told to wait after a 503. */
 export const retryAfterSeconds = 2
 
+// Spill log
+/** Segments are deleted whole: small enough that room comes back soon, large enough that files are few. */
+export const spillSegmentBytesMax = 16 * 1024 * 1024
+/** What is written and synced in one go: 4 MiB take a few milliseconds on any disk that a server has. */
+export const spillGroupBytesMax = 4 * 1024 * 1024
+/** A record's key and value. Kafka takes batches of 1 MiB, and a batch has a head. */
+export const spillRecordBytesMax = 1024 * 1024 - 1024
+/** What a client is told to wait when the log is full: outages that fill it do not end within seconds. */
+export const spillRetryAfterSeconds = 15
+/**
+ * How long the producer repeats what was sent without an answer, while requests go to the log. As long as it does, Kafka itself tells a repetition from
+ * a new record by its number; longer than a broker's restart takes.
+ */
+export const spillDoubtMs = 120_000
+/** One transaction of the replay: large enough for a good rate, small enough that readers, who wait for its end, do not notice. */
+export const spillReplayBytes = 1024 * 1024
+/** From here on requests wait a moment for the rest of the log instead of going behind it: two transactions. */
+export const spillHandoverBytesMax = 2 * spillReplayBytes
+/** How long they wait at most. */
+export const spillHandoverMsMax = 1_000
+/** The longest pause between two transactions of the replay. */
+export const spillPauseMsMax = 250
+/** Between attempts to replay: Kafka is asked this often whether it is back. */
+export const spillRetryMsMax = 2_000
+/** The broker aborts a transaction of a gateway that died after this long; until then readers wait before it. */
+export const spillTransactionTimeoutMs = 15_000
+/** Shorter than a transaction lasts, so that a broker that is away is noticed before the transaction is aborted. */
+export const spillReplayDeliveryMs = 10_000
+/** How often the ends of the topics are asked for, so that what was sent without an answer is looked for in the last minute only. */
+export const spillFloorsMs = 30_000
+/** How long the producer may take to close when everything that it has not been answered for is in the log. */
+export const spillProducerCloseMs = 1_000
+
 // Statistics
 /** Windows kept in memory per interval, counted over event types: about 12 MB each. At 10 types, 10-second windows of 14 hours. */
 export const statsWindowsPerIntervalMax = 50_000
@@ -140,6 +173,8 @@ export const tokenClockToleranceMs = 5_000
 /** Entries that wait to be written: 20 s of 1,000 requests/s. */
 export const apiLogQueueMax = 20_000
 export const apiLogBatchMax = 1_000
+/** How long the rest may take to be written when the service closes. */
+export const apiLogCloseMs = 2_000
 /** How old an entry may get before its batch is sent. */
 export const apiLogFlushMs = 250
 

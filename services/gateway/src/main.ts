@@ -5,8 +5,10 @@ import {
   createMetrics,
   installShutdown,
   type Logger,
+  type Registry as MetricsRegistry,
   runMain,
   type Shutdown,
+  sleep,
   waitFor,
 } from '@millrace/kit'
 import {
@@ -37,11 +39,13 @@ import { readGatewayConfig } from './config.ts'
 import { createGatewayMetrics, registerGauges } from './http/metrics.ts'
 import { createApiLogWriter } from './kafka/api-log-writer.ts'
 import { createByteBudget } from './kafka/byte-budget.ts'
-import type { TopicWriter } from './kafka/ports.ts'
+import { directSender } from './kafka/direct-sender.ts'
+import type { RecordSender, TopicWriter } from './kafka/ports.ts'
 import { followTopic } from './kafka/topic-follower.ts'
 import { createTopicWriter, type RecordPlan } from './kafka/topic-writer.ts'
 import { LeadOutcomes } from './leads/lead-outcomes.ts'
-import { unacknowledgedBytesMax } from './limits.ts'
+import { apiLogCloseMs, spillDoubtMs, spillProducerCloseMs, unacknowledgedBytesMax } from './limits.ts'
+import { openSpill, type Spill } from './spill/open-spill.ts'
 import { createStatsFeed } from './stats/stats-feed.ts'
 import { StatsHub } from './stats/stats-hub.ts'
 import { createStatsReader } from './stats/stats-reader.ts'
@@ -85,7 +89,8 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   const kafka = await openKafka(config, logger, shutdown)
   const registry = openRegistry(config.registryUrl)
   const codec = codecs(registry, logger, shutdown)
-  const writers = await openWriters(kafka, codec)
+  const spill = await openSpillOf(config, kafka, { registry: metrics.registry, logger, shutdown })
+  const writers = await openWriters(kafka, codec, spill)
 
   const statsView = new StatsView()
   const statsHub = new StatsHub()
@@ -127,7 +132,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     },
     logger,
   })
-  shutdown.onClose('the API log', () => apiLog.close())
+  shutdown.onClose('the API log', () => Promise.race([apiLog.close(), sleep(apiLogCloseMs)]))
 
   registerGauges(metrics.registry, {
     unacknowledgedBytes: () => writers.budget.taken,
@@ -136,7 +141,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     leadsWaiting: () => leadOutcomes.size,
   })
 
-  const kafkaCheck: Check = { name: 'kafka', run: () => kafka.check() }
+  const kafkaChecks = checksOfKafka(kafka, spill)
   const app = await buildApp({
     logger,
     version,
@@ -161,6 +166,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     events: writers.events,
     eventStore: createEventRepository(clickHouse),
     leads: writers.leads,
+    leadsNow: writers.leadsNow,
     leadStore: createLeadRepository(mysql),
     leadOutcomes,
     leadOutcomesAreFollowed: () => outcomes.failure() === undefined,
@@ -169,16 +175,16 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     statsHub,
     statsAreFollowed: () => statsView.caughtUp,
     checks: [
-      kafkaCheck,
+      ...kafkaChecks,
       { name: 'schema-registry', required: false, run: (signal) => checkRegistry(config.registryUrl, signal) },
       { name: 'clickhouse', required: false, run: () => clickHouse.ping() },
       { name: 'mysql', required: false, run: () => mysql.ping() },
       { name: 'stats-view', required: false, run: () => requireNone(stats.failure()) },
     ],
     readiness: [
-      kafkaCheck,
+      ...kafkaChecks,
       { name: 'stats-view', run: () => requireCaughtUp(statsView) },
-      { name: 'lead-outcomes', run: () => requireNone(outcomes.failure()) },
+      { name: 'lead-outcomes', required: spill === undefined, run: () => requireNone(outcomes.failure()) },
     ],
   })
   shutdown.onClose('HTTP', () => app.close())
@@ -204,18 +210,20 @@ async function openKafka(config: GatewayConfig, logger: Logger, shutdown: Shutdo
     },
     waiting,
   )
-  const deliveryTimeoutMs = config.kafkaAckTimeoutMs
-  const openProducer = async (clientId: string) => {
+  const openProducer = async (clientId: string, deliveryTimeoutMs: number) => {
     const producer = await waitFor('Kafka', () => broker.openProducer({ clientId, deliveryTimeoutMs }), waiting)
-    shutdown.onClose(`the producer ${clientId}`, () => producer.close())
+    // What a producer is not answered for any more is in the spill log: no reason to wait for Kafka to come back.
+    const inTime = () => Promise.race([producer.close(), sleep(spillProducerCloseMs)])
+    shutdown.onClose(`the producer ${clientId}`, config.spillDirectory === undefined ? () => producer.close() : inTime)
     return producer
   }
+  const isSpilling = config.spillDirectory !== undefined
   return {
     broker,
     partitionsOf: (topic: TopicName) => partitions.get(topic) ?? 1,
-    producer: await openProducer('millrace-gateway'),
+    producer: await openProducer('millrace-gateway', isSpilling ? spillDoubtMs : config.kafkaAckTimeoutMs),
     // A producer of its own, so that no log ever stands in the way of an event.
-    logProducer: await openProducer('millrace-gateway-api-log'),
+    logProducer: await openProducer('millrace-gateway-api-log', config.kafkaAckTimeoutMs),
     check: async () => {
       await admin.describeTopics(['events'])
     },
@@ -227,6 +235,40 @@ interface Kafka {
   readonly producer: Producer
   readonly logProducer: Producer
   partitionsOf(topic: TopicName): number
+  check(): Promise<void>
+}
+
+/** The spill log, when a directory is named for it. */
+async function openSpillOf(
+  config: GatewayConfig,
+  kafka: Kafka,
+  { registry, logger, shutdown }: { registry: MetricsRegistry; logger: Logger; shutdown: Shutdown },
+): Promise<Spill | undefined> {
+  if (config.spillDirectory === undefined) return undefined
+  const spill = await openSpill({
+    directory: config.spillDirectory,
+    bytesMax: config.spillMib * 1024 * 1024,
+    afterMs: config.spillAfterMs,
+    broker: kafka.broker,
+    producer: kafka.producer,
+    topics: new Map((['events', 'leads'] as const).map((topic) => [topic, kafka.partitionsOf(topic)])),
+    registry,
+    logger,
+    signal: shutdown.signal,
+  })
+  shutdown.onClose('the spill log', () => spill.close())
+  return spill
+}
+
+/** With a spill log, events are taken while Kafka is away: the service is degraded then, and down when neither takes them. */
+function checksOfKafka(kafka: Kafka, spill: Spill | undefined): readonly Check[] {
+  const check = { name: 'kafka', run: () => kafka.check() }
+  if (spill === undefined) return [check]
+  return [
+    { ...check, required: false },
+    { name: 'spill', required: false, run: () => spill.requireDirect() },
+    { name: 'intake', run: () => (spill.hasRoom() ? undefined : kafka.check()) },
+  ]
 }
 
 type OpenCodec = <N extends SchemaName>(topic: TopicName, schema: N) => Promise<RecordCodec<RecordTypes[N]>>
@@ -237,13 +279,22 @@ function codecs(registry: Registry, logger: Logger, shutdown: Shutdown): OpenCod
     waitFor('the schema registry', () => registry.codecFor(topic, schema), { logger, signal: shutdown.signal })
 }
 
-async function openWriters(kafka: Kafka, codec: OpenCodec) {
+async function openWriters(kafka: Kafka, codec: OpenCodec, spill: Spill | undefined) {
   const budget = createByteBudget(unacknowledgedBytesMax)
+  const direct = spill?.direct ?? directSender(kafka.producer)
+  const spilling = spill?.spilling ?? direct
+  const leadCodec = await codec('leads', 'lead')
+  const leadPlan = {
+    topic: 'leads',
+    codec: leadCodec,
+    key: (lead: Lead) => lead.lead_id,
+    timestampMs: (lead: Lead) => lead.received_at,
+  } as const
   const open = <T>(
     plan: Omit<RecordPlan<T>, 'partitions'> & { topic: TopicName },
-    producer: Producer,
+    sender: RecordSender,
   ): TopicWriter<T> =>
-    createTopicWriter({ ...plan, partitions: kafka.partitionsOf(plan.topic) }, producer, {
+    createTopicWriter({ ...plan, partitions: kafka.partitionsOf(plan.topic) }, sender, {
       budget,
       partitionOf: defaultPartition,
     })
@@ -256,17 +307,11 @@ async function openWriters(kafka: Kafka, codec: OpenCodec) {
         key: (event) => event.user_id,
         timestampMs: (event) => event.received_at,
       },
-      kafka.producer,
+      spilling,
     ),
-    leads: open<Lead>(
-      {
-        topic: 'leads',
-        codec: await codec('leads', 'lead'),
-        key: (lead) => lead.lead_id,
-        timestampMs: (lead) => lead.received_at,
-      },
-      kafka.producer,
-    ),
+    leads: open<Lead>(leadPlan, spilling),
+    // Whoever waits for a lead's outcome has no use for one that waits on a disk.
+    leadsNow: open<Lead>(leadPlan, direct),
     apiLogs: open<ApiLog>(
       {
         topic: 'api-logs',
@@ -274,7 +319,7 @@ async function openWriters(kafka: Kafka, codec: OpenCodec) {
         key: (entry) => entry.request_id,
         timestampMs: (entry) => entry.received_at,
       },
-      kafka.logProducer,
+      directSender(kafka.logProducer),
     ),
   }
 }

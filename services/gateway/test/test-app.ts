@@ -7,6 +7,7 @@ import type { Credentials } from '../src/accounts/credentials.ts'
 import { buildApp, type GatewayDeps } from '../src/app.ts'
 import type { GatewayApp } from '../src/http/gateway-app.ts'
 import { createGatewayMetrics } from '../src/http/metrics.ts'
+import type { Durability } from '../src/kafka/ports.ts'
 import { LeadOutcomes } from '../src/leads/lead-outcomes.ts'
 import { StatsHub } from '../src/stats/stats-hub.ts'
 import { createStatsReader } from '../src/stats/stats-reader.ts'
@@ -19,13 +20,15 @@ export const secret = 'a secret of the tests, with more than 32 bytes'
 export class FakeWriter<T> {
   readonly written: T[] = []
   failure: Error | undefined
+  durability: Durability = 'kafka'
   /** Called before a write resolves. */
   onWrite: (values: readonly T[]) => void = () => {}
 
-  async write(values: readonly T[]): Promise<void> {
+  async write(values: readonly T[]): Promise<Durability> {
     if (this.failure !== undefined) throw this.failure
     this.written.push(...values)
     this.onWrite(values)
+    return this.durability
   }
 }
 
@@ -78,6 +81,7 @@ export async function openTestApp(
     events,
     eventStore: { page: async () => ({ events: [], nextCursor: null }) },
     leads,
+    leadsNow: leads,
     leadStore: {
       list: async () => ({ leads: [], total: 0, totalIsExact: true, nextCursor: null }),
       byId: async () => undefined,

@@ -5,7 +5,7 @@ import { type Fault, GatewayError } from '../errors.ts'
 import { takeBytes } from '../http/body.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { invalidParameter } from '../http/validation.ts'
-import type { TopicWriter } from '../kafka/ports.ts'
+import { type Durability, durabilities, durabilityDescription, type TopicWriter } from '../kafka/ports.ts'
 import { batchBodyBytesMax, eventsPageDefault, eventsPageMax, eventsPerRequestMax, queryCharsMax } from '../limits.ts'
 import { translateBadCursor } from '../schema/cursor.ts'
 import { problemResponses } from '../schema/response.ts'
@@ -31,7 +31,7 @@ const Accepted = Type.Object({
       detail: Type.String(),
     }),
   ),
-  durability: Type.Enum(['kafka'], { description: 'All in-sync replicas of Kafka have the accepted events.' }),
+  durability: Type.Enum([...durabilities], { description: durabilityDescription }),
 })
 
 const EventsQuery = Type.Object(
@@ -103,6 +103,7 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
           'UNSUPPORTED_MEDIA_TYPE',
           'RATE_LIMITED',
           'KAFKA_UNAVAILABLE',
+          'SPILL_UNAVAILABLE',
           'OVERLOADED',
         ),
       },
@@ -114,8 +115,7 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       const batch = reader.read(body, formatOf(request), reception)
       noteItems(request, batch, deps)
       if (batch.events.length === 0) throw noValidEvent(batch)
-      await deps.events.write(batch.events)
-      return sendAccepted(reply, batch)
+      return sendAccepted(reply, batch, await deps.events.write(batch.events))
     },
   })
 
@@ -161,9 +161,9 @@ function noValidEvent({ rejected }: EventBatch): GatewayError {
   return new GatewayError('NO_VALID_ITEM', 'Not one event of the body is valid: nothing was taken.', { faults })
 }
 
-function sendAccepted(reply: FastifyReply, { events, rejected }: EventBatch): FastifyReply {
+function sendAccepted(reply: FastifyReply, { events, rejected }: EventBatch, durability: Durability): FastifyReply {
   reply.code(202)
-  return reply.send({ accepted: events.length, rejected, durability: 'kafka' as const })
+  return reply.send({ accepted: events.length, rejected, durability })
 }
 
 /** Written by hand, because metadata goes out as the text that came in, not parsed and written anew. */

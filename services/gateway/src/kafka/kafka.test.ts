@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { apiLogBatchMax, apiLogFlushMs, apiLogQueueMax } from '../limits.ts'
 import { createApiLogWriter } from './api-log-writer.ts'
 import { createByteBudget } from './byte-budget.ts'
+import { directSender } from './direct-sender.ts'
 import { encodeAll } from './encode-all.ts'
 import { type FollowOptions, type FollowStart, followTopic, type TopicFollower } from './topic-follower.ts'
 import { createTopicWriter } from './topic-writer.ts'
@@ -35,7 +36,8 @@ describe('the writer', () => {
     const broker = new FakeBroker()
     broker.createTopic('stats', 4)
     const producer = await broker.openProducer({ clientId: 'c' })
-    const writer = createTopicWriter(plan, producer, { budget: createByteBudget(1e6), partitionOf: partitionOfKey })
+    const options = { budget: createByteBudget(1e6), partitionOf: partitionOfKey }
+    const writer = createTopicWriter(plan, directSender(producer), options)
     const values = Array.from({ length: 500 }, (_, i) => stats(`type ${i % 7}`, i))
     await writer.write(values)
     const written = broker.read('stats')
@@ -59,7 +61,7 @@ describe('the writer', () => {
     const broker = new FakeBroker()
     broker.createTopic('stats', 4)
     const producer = await broker.openProducer({ clientId: 'c' })
-    const writer = createTopicWriter(plan, producer, { budget, partitionOf: partitionOfKey })
+    const writer = createTopicWriter(plan, directSender(producer), { budget, partitionOf: partitionOfKey })
     const error = new StreamsError('BROKER_UNAVAILABLE', 'away')
     broker.failNext('send', { error, applied: false })
     await expect(writer.write([stats('a')])).rejects.toBe(error)
@@ -221,7 +223,12 @@ describe('the log writer', () => {
   function open(write: (values: readonly ApiLog[]) => Promise<void>) {
     const counts = { written: 0, dropped: 0 }
     const log = createApiLogWriter({
-      writer: { write },
+      writer: {
+        write: async (values) => {
+          await write(values)
+          return 'kafka'
+        },
+      },
       counts: {
         written: (entries) => {
           counts.written += entries

@@ -1,8 +1,8 @@
 import type { RecordCodec } from '@millrace/schemas'
-import type { OutgoingRecord, Producer } from '@millrace/streams'
+import type { OutgoingRecord } from '@millrace/streams'
 import type { ByteBudget } from './byte-budget.ts'
 import { encodeAll } from './encode-all.ts'
-import type { TopicWriter } from './ports.ts'
+import type { RecordSender, TopicWriter } from './ports.ts'
 
 /** How values become records of a topic. */
 export interface RecordPlan<T> {
@@ -17,10 +17,10 @@ export interface RecordPlan<T> {
 /** A record's own cost in Kafka's client, on top of key and value. */
 const recordOverheadBytes = 100
 
-/** Makes the writer of one topic on an idempotent producer with acks=all. `partitionOf` is Kafka's default partitioner. */
+/** Makes the writer of one topic. `partitionOf` is Kafka's default partitioner. */
 export function createTopicWriter<T>(
   plan: RecordPlan<T>,
-  producer: Pick<Producer, 'send'>,
+  sender: RecordSender,
   options: { readonly budget: ByteBudget; readonly partitionOf: (key: Buffer, partitions: number) => number },
 ): TopicWriter<T> {
   const { topic, partitions, codec } = plan
@@ -45,7 +45,7 @@ export function createTopicWriter<T>(
       const { records, bytes } = toRecords(values)
       budget.take(bytes)
       try {
-        await producer.send(records)
+        return await sender.send(records)
       } finally {
         budget.give(bytes)
       }

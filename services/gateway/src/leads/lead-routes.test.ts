@@ -129,7 +129,11 @@ describe('an asynchronous lead', () => {
   it('is accepted once Kafka has it', async () => {
     const answer = await post('/lead/process-async', lead)
     expect(answer.statusCode).toBe(202)
-    expect(answer.json()).toEqual({ lead_id: test.leads.written[0]?.lead_id, status: 'accepted' })
+    expect(answer.json()).toEqual({
+      lead_id: test.leads.written[0]?.lead_id,
+      status: 'accepted',
+      durability: 'kafka',
+    })
   })
 
   it('gets the same id for the same key, and another one for another key or account', async () => {
@@ -204,6 +208,7 @@ describe('a bulk request', () => {
     expect(some.json()).toEqual({
       accepted: 1,
       rejected: 1,
+      durability: 'kafka',
       results: [
         {
           index: 0,

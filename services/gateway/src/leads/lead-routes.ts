@@ -6,6 +6,7 @@ import { takeBytes } from '../http/body.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { invalidParameter } from '../http/validation.ts'
 import { readStrictJson } from '../json/strict-json.ts'
+import { durabilities, durabilityDescription } from '../kafka/ports.ts'
 import {
   batchBodyBytesMax,
   leadEmailCharsMax,
@@ -35,7 +36,8 @@ const keyDescription =
   'Idempotency-Key (header, at most 255 characters) makes a repetition safe: the lead gets the same lead_id, and is stored once.'
 
 const Outcome = Type.Object({ lead_id: Type.String(), outcome: Type.Enum(['stored', 'duplicate']) })
-const Taken = Type.Object({ lead_id: Type.String(), status: Type.Enum(['accepted']) })
+const Durable = Type.Enum([...durabilities], { description: durabilityDescription })
+const Taken = Type.Object({ lead_id: Type.String(), status: Type.Enum(['accepted']), durability: Durable })
 
 const Bulk = Type.Object({
   accepted: Type.Integer(),
@@ -48,6 +50,7 @@ const Bulk = Type.Object({
       errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
     }),
   ),
+  durability: Durable,
 })
 
 const LeadsQuery = Type.Object(
@@ -141,15 +144,15 @@ function registerSubmission(app: GatewayApp, { desk, onItems }: LeadRoutesDeps):
     schema: {
       tags: ['leads'],
       operationId: 'processLeadAsync',
-      summary: 'Takes a lead and answers when Kafka has it',
+      summary: 'Takes a lead and answers when it is safe',
       description: keyDescription,
       body: LeadInput,
-      response: { 202: Taken, ...problemResponses(...refusals) },
+      response: { 202: Taken, ...problemResponses(...refusals, 'SPILL_UNAVAILABLE') },
     },
     handler: async (request, reply) => {
-      const leadId = await desk.accept(request.body, submissionOf(request))
+      const { taken, durability } = await desk.accept(request.body, submissionOf(request))
       onItems(1, 0)
-      return reply.code(202).send({ lead_id: leadId, status: 'accepted' })
+      return reply.code(202).send({ lead_id: taken, status: 'accepted', durability })
     },
   })
 }
@@ -176,7 +179,7 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
       schema: {
         tags: ['leads'],
         operationId: 'processLeads',
-        summary: 'Takes many leads and answers for each when Kafka has them',
+        summary: 'Takes many leads and answers for each when they are safe',
         description: `At most ${leadsPerRequestMax} leads in 8 MiB. 202 when all were taken, 207 when some were not. ${keyDescription} In a bulk request it stands for all of its leads in their order.`,
         body: Type.Union([
           Type.Array(LeadInput, { minItems: 1, maxItems: leadsPerRequestMax }),
@@ -197,6 +200,7 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
             'BODY_TOO_LARGE',
             'RATE_LIMITED',
             'KAFKA_UNAVAILABLE',
+            'SPILL_UNAVAILABLE',
             'OVERLOADED',
           ),
         },
@@ -204,14 +208,15 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
       handler: async (request, reply) => {
         const body: unknown = request.body
         const bulk = readBulkBody(readStrictJson(Buffer.isBuffer(body) ? body : Buffer.alloc(0)))
-        const results = await desk.acceptAll(bulk, submissionOf(request))
+        const { taken: results, durability } = await desk.acceptAll(bulk, submissionOf(request))
         const rejected = results.filter((item) => item.status === 'rejected').length
         const accepted = results.length - rejected
         request.itemsAccepted = accepted
         request.itemsRejected = rejected
         onItems(accepted, rejected)
         if (accepted === 0) throw noValidLead(results)
-        return reply.code(rejected === 0 ? 202 : 207).send({ accepted, rejected, results: results.map(withoutPlace) })
+        const answer = { accepted, rejected, results: results.map(withoutPlace), durability }
+        return reply.code(rejected === 0 ? 202 : 207).send(answer)
       },
     })
   })

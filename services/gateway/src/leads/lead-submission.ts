@@ -3,7 +3,7 @@ import type { Lead, LeadOutcome } from '@millrace/schemas'
 import { type Fault, GatewayError } from '../errors.ts'
 import { invalidBody } from '../http/validation.ts'
 import type { JsonFault } from '../json/json-cursor.ts'
-import type { TopicWriter } from '../kafka/ports.ts'
+import type { Durability, TopicWriter } from '../kafka/ports.ts'
 import { jsonFaultsMax, leadsPerRequestMax } from '../limits.ts'
 import { leadId } from './lead-id.ts'
 import type { LeadOutcomes } from './lead-outcomes.ts'
@@ -22,14 +22,20 @@ export type BulkItem =
   | { readonly index: number; readonly status: 'accepted'; readonly lead_id: string }
   | { readonly index: number; readonly status: 'rejected'; readonly errors: Fault[] }
 
+/** Leads that are safe, and where. */
+export interface Taken<T> {
+  readonly durability: Durability
+  readonly taken: T
+}
+
 /** Takes leads on their way to Kafka, and waits for what becomes of them where that is asked for. */
 export interface LeadDesk {
-  /** Writes one lead. Throws `INVALID_BODY` with every fault, and what the writer throws, with the `lead_id`. */
-  accept(value: unknown, submission: Submission): Promise<string>
+  /** Writes one lead, and answers its id. Throws `INVALID_BODY` with every fault, and what the writer throws, with the `lead_id`. */
+  accept(value: unknown, submission: Submission): Promise<Taken<string>>
   /** Writes one lead and waits for its outcome. Throws also `OUTCOME_PENDING` with the `lead_id`, `NOT_READY` and `OVERLOADED`. */
   process(value: unknown, submission: Submission): Promise<{ leadId: string; outcome: LeadOutcome }>
   /** Writes the valid leads of a bulk request, at once; the others come back with their faults. */
-  acceptAll(bulk: BulkBody, submission: Submission): Promise<readonly BulkItem[]>
+  acceptAll(bulk: BulkBody, submission: Submission): Promise<Taken<readonly BulkItem[]>>
 }
 
 /** The leads of a bulk request, and where they lie in its body. */
@@ -47,11 +53,13 @@ const leadsPerTurn = 500
 export function createLeadDesk(deps: {
   readonly reader: LeadReader
   readonly leads: TopicWriter<Lead>
+  /** For leads whose outcome is waited for. */
+  readonly leadsNow: TopicWriter<Lead>
   readonly outcomes: LeadOutcomes
   readonly outcomesAreFollowed: () => boolean
   readonly outcomeTimeoutMs: number
 }): LeadDesk {
-  const { reader, leads, outcomes } = deps
+  const { reader, leads, leadsNow, outcomes } = deps
 
   function read(value: unknown, submission: Submission): Lead {
     const faults = reader.faults(value, { root: '', nowMs: submission.receivedAtMs })
@@ -65,10 +73,9 @@ export function createLeadDesk(deps: {
     return reader.toLead(value, { ...submission, leadId: id })
   }
 
-  async function accept(value: unknown, submission: Submission): Promise<string> {
+  async function accept(value: unknown, submission: Submission): Promise<Taken<string>> {
     const lead = read(value, submission)
-    await withLeadId(lead, () => leads.write([lead]))
-    return lead.lead_id
+    return { durability: await withLeadId(lead, () => leads.write([lead])), taken: lead.lead_id }
   }
 
   async function process(value: unknown, submission: Submission) {
@@ -79,7 +86,7 @@ export function createLeadDesk(deps: {
     }
     const expected = outcomes.expect(submission.requestId, deps.outcomeTimeoutMs)
     try {
-      await withLeadId(lead, () => leads.write([lead]))
+      await withLeadId(lead, () => leadsNow.write([lead]))
     } catch (error) {
       expected.cancel()
       throw error
@@ -89,7 +96,7 @@ export function createLeadDesk(deps: {
     return { leadId: lead.lead_id, outcome }
   }
 
-  async function acceptAll(bulk: BulkBody, submission: Submission): Promise<readonly BulkItem[]> {
+  async function acceptAll(bulk: BulkBody, submission: Submission): Promise<Taken<readonly BulkItem[]>> {
     const contentFaults = byItem(bulk)
     const items: BulkItem[] = []
     const valid: Lead[] = []
@@ -105,8 +112,7 @@ export function createLeadDesk(deps: {
       valid.push(lead)
       items.push({ index, status: 'accepted', lead_id: lead.lead_id })
     }
-    if (valid.length > 0) await leads.write(valid)
-    return items
+    return { durability: valid.length > 0 ? await leads.write(valid) : 'kafka', taken: items }
   }
 
   return { accept, process, acceptAll }
@@ -159,11 +165,12 @@ function toFault({ pointer, detail }: JsonFault): Fault {
 }
 
 /** Whoever gets no answer from Kafka must be able to ask what became of the lead. */
-async function withLeadId(lead: Lead, write: () => Promise<void>): Promise<void> {
+async function withLeadId(lead: Lead, write: () => Promise<Durability>): Promise<Durability> {
   try {
-    await write()
+    return await write()
   } catch (error) {
-    if (error instanceof GatewayError && error.code === 'OVERLOADED') throw error
+    // These say that nothing of it was taken.
+    if (error instanceof GatewayError && ['OVERLOADED', 'SPILL_UNAVAILABLE'].includes(error.code)) throw error
     const detail =
       'Kafka did not acknowledge the lead in time; it may have been written nevertheless. Send it again with the same Idempotency-Key.'
     throw new GatewayError('KAFKA_UNAVAILABLE', detail, { cause: error, extensions: { lead_id: lead.lead_id } })
