@@ -12,7 +12,7 @@ import { DueTimes } from './due-times.ts'
 import type { Fold } from './fold.ts'
 import { FoldedRow } from './folded-row.ts'
 import { isKeyed } from './keyed-filter.ts'
-import type { Processor, ProcessorContext } from './processor.ts'
+import type { CommittedTimes, Processor, ProcessorContext, RowsOver } from './processor.ts'
 import { rowId } from './row-id.ts'
 
 /** What windows that are kept by arrival are made of. */
@@ -122,6 +122,18 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
 
   times(): readonly number[] {
     return [this.#forgottenStartMs, this.#due.takenThroughMs, earlier(this.#unheldFromMs, this.#sweepUnheldFromMs)]
+  }
+
+  /**
+   * Not those that may still become final, and not those of windows later than the task has forgotten: without its row, such a window would be
+   * counted anew.
+   */
+  rowsOver({ streamTimeMs, times }: CommittedTimes): RowsOver | undefined {
+    const [forgottenStartMs = -1, takenThroughMs = -1, unheldFromMs = -1] = times
+    const settledMs = Math.min(streamTimeMs, takenThroughMs)
+    const overMs = (unheldFromMs < 0 ? settledMs : Math.min(settledMs, unheldFromMs)) - this.#options.retentionMs
+    const startMsMax = Math.min(forgottenStartMs, overMs)
+    return startMsMax < 0 ? undefined : { startMsMax, updatedMsMax: overMs }
   }
 
   /** Hands on the results that have become final. */

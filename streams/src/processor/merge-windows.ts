@@ -4,8 +4,8 @@ import { closedStartMax, firstWindowStart } from '../windows/time-windows.ts'
 import type { Windowed } from '../windows/windowed.ts'
 import type { Change } from './change.ts'
 import { isKeyed } from './keyed-filter.ts'
-import type { Processor, ProcessorContext } from './processor.ts'
-import { WindowRows, type WindowRowsOptions } from './window-rows.ts'
+import type { CommittedTimes, Processor, ProcessorContext, RowsOver } from './processor.ts'
+import { WindowRows, type WindowRowsOptions, windowRowsOver } from './window-rows.ts'
 
 /**
  * Merges partials, which come through a repartition topic with watermarks, into every window that holds theirs; sizes and advances are
@@ -64,5 +64,10 @@ export class MergeWindowsProcessor<K, A, R> implements Processor<K | null, Parti
 
   times(): readonly number[] {
     return [this.#rows?.closedThroughMs ?? -1]
+  }
+
+  rowsOver({ times }: CommittedTimes): RowsOver | undefined {
+    const [closedThroughMs = -1] = times
+    return windowRowsOver(this.#options, closedThroughMs)
   }
 }

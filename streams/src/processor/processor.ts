@@ -34,8 +34,27 @@ export interface Processor<KI, VI, KO, VO> {
   flush?(): void | Promise<void>
   /** Times that must survive with the committed offsets, such as an observed stream time; each −1 or more. Asked after `flush`. */
   times?(): readonly number[]
+  /**
+   * Which rows of its window store a task has done with that committed these times: copies of the store forget them. Undefined: none. Whatever
+   * holds for one commit must hold for all later ones. Pure, and asked of processors that were not initialised. Absent: copies keep every row.
+   */
+  rowsOver?(committed: CommittedTimes): RowsOver | undefined
   /** The task is closed; for what lives outside of it. After an aborted transaction the task is closed and built anew. */
   close?(): void
+}
+
+/** What a task has committed of its stream time, −1 when it had none, and of the times of one node. */
+export interface CommittedTimes {
+  readonly streamTimeMs: number
+  readonly times: readonly number[]
+}
+
+/** Rows of a window store that are over: those for which both hold. */
+export interface RowsOver {
+  /** Their windows start then, or before. */
+  readonly startMsMax: number
+  /** Their last update was then, or before; infinite when it does not matter. */
+  readonly updatedMsMax: number
 }
 
 /** What a processor may use of its task. */

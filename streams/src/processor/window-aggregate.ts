@@ -3,8 +3,8 @@ import { closedStartMax, firstWindowStart } from '../windows/time-windows.ts'
 import type { Windowed } from '../windows/windowed.ts'
 import type { Change } from './change.ts'
 import { isKeyed } from './keyed-filter.ts'
-import type { Processor, ProcessorContext } from './processor.ts'
-import { WindowRows, type WindowRowsOptions } from './window-rows.ts'
+import type { CommittedTimes, Processor, ProcessorContext, RowsOver } from './processor.ts'
+import { WindowRows, type WindowRowsOptions, windowRowsOver } from './window-rows.ts'
 
 /** What a windowed aggregation is made of. */
 export interface WindowAggregateOptions<K, V, A, R> extends WindowRowsOptions<K, V, A, R> {
@@ -83,6 +83,11 @@ export class WindowAggregateProcessor<K, V, A, R> implements Processor<K | null,
 
   times(): readonly number[] {
     return [this.#observedMs, this.#rows?.closedThroughMs ?? -1]
+  }
+
+  rowsOver({ times }: CommittedTimes): RowsOver | undefined {
+    const [, closedThroughMs = -1] = times
+    return windowRowsOver(this.#options, closedThroughMs)
   }
 
   #streamTimeWith(timestamp: number): number {

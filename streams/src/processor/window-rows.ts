@@ -10,7 +10,7 @@ import type { Windowed } from '../windows/windowed.ts'
 import type { Change, EmitMode } from './change.ts'
 import type { Fold } from './fold.ts'
 import { Folding } from './folded-row.ts'
-import type { ProcessorContext } from './processor.ts'
+import type { ProcessorContext, RowsOver } from './processor.ts'
 import { rowId } from './row-id.ts'
 
 /** What rows of windows are made of. */
@@ -132,18 +132,12 @@ export class WindowRows<K, V, A, R> {
     for await (const row of this.#store.range(boundOf(fromMs), boundOf(throughMs + 1))) this.#store.expire(row.key)
   }
 
-  /**
-   * The largest window start whose rows are over: as in Kafka Streams counted from the newest window, not from stream time itself, and a
-   * millisecond later where results are handed on at the close.
-   */
   #expiredStartMax(streamTimeMs: number): number {
-    const { windows, retentionMs } = this.#options
-    if (streamTimeMs < 0) return -1
-    return streamTimeMs - (streamTimeMs % windows.advanceMs) - retentionMs - (this.#emitsOnClose ? 1 : 0)
+    return expiredStartMax(this.#options, streamTimeMs)
   }
 
   get #emitsOnClose(): boolean {
-    return this.#options.emit === 'close' || this.#options.emit === 'updates-and-close'
+    return emitsOnClose(this.#options.emit)
   }
 
   /** Whether a window can start in this range: most commits pass none. */
@@ -227,6 +221,27 @@ export class WindowRows<K, V, A, R> {
 
   /** The headers that final results get: those of the record that moved stream time on. */
   closingHeaders: readonly RecordHeader[] = noHeaders
+}
+
+/** Rows that a task has dropped which committed that it had closed and expired windows through `closedThroughMs`. */
+export function windowRowsOver(of: WindowRetention, closedThroughMs: number): RowsOver | undefined {
+  const startMsMax = expiredStartMax(of, closedThroughMs)
+  return startMsMax < 0 ? undefined : { startMsMax, updatedMsMax: Number.POSITIVE_INFINITY }
+}
+
+type WindowRetention = Pick<WindowRowsOptions<never, never, never, never>, 'windows' | 'retentionMs' | 'emit'>
+
+/**
+ * The largest window start whose rows are over: as in Kafka Streams counted from the newest window, not from stream time itself, and a
+ * millisecond later where results are handed on at the close.
+ */
+function expiredStartMax({ windows, retentionMs, emit }: WindowRetention, streamTimeMs: number): number {
+  if (streamTimeMs < 0) return -1
+  return streamTimeMs - (streamTimeMs % windows.advanceMs) - retentionMs - (emitsOnClose(emit) ? 1 : 0)
+}
+
+function emitsOnClose(emit: EmitMode): boolean {
+  return emit === 'close' || emit === 'updates-and-close'
 }
 
 /** What an update takes from the record that caused it. */

@@ -117,6 +117,9 @@ export const standbyFetchBytesMax = 1024 * 1024
 /** While tasks have work, standbys rest for this many times as long as their last step took: they get a fifth of the time at most. */
 export const standbyRestFactor = 4
 
-/** Rows over that one step of a standby deletes; and changelog time between two searches for them. */
+/** Between two readings of what the tasks have committed, by which standbys find rows that are over: a request per number kept. */
+export const standbyCommittedLookMs = 30_000
+
+/** Rows that one step of a standby looks at for those that are over; and how far that time moves on, in stream time, between two searches. */
 export const standbyExpiredRowsMax = 2_000
 export const standbyExpiryIntervalMs = 60_000

@@ -1,18 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Admin } from '../core/broker.ts'
-import { systemClock } from '../core/clock.ts'
+import { count } from '../aggregate/count.ts'
+import type { Admin, GroupMember } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { utf8 } from '../core/serde.ts'
+import { merging } from '../processor/fold.ts'
+import { MergeWindowsProcessor } from '../processor/merge-windows.ts'
 import { memoryStores } from '../state/memory-store.ts'
 import type { ByteStoreProvider } from '../state/store.ts'
-import { timestampedValue } from '../state/timestamped-value.ts'
-import { windowChangelogKey, windowRowKey } from '../state/window-key.ts'
+import { windowChangelogKey, windowRowKey, windowStartOfRow } from '../state/window-key.ts'
 import { FakeBroker } from '../testing/fake-broker.ts'
+import { ManualClock } from '../testing/manual-clock.ts'
 import { partitionPlan } from '../topology/partition-plan.ts'
 import { topicNames } from '../topology/topic-names.ts'
 import type { StoreSpec, Topology } from '../topology/topology.ts'
-import { changelogRetentionExtraMs } from './limits.ts'
+import { tumblingWindows } from '../windows/time-windows.ts'
+import { encodeCommitMetadata, nodeHash } from './commit-metadata.ts'
+import { standbyCommittedLookMs } from './limits.ts'
 import { StandbyReplicas } from './standby-replicas.ts'
 
 const counts: StoreSpec = {
@@ -31,6 +35,14 @@ const windows: StoreSpec = {
   retentionMs: 100_000,
   changelog: true,
 }
+const merge = {
+  store: 'windows',
+  keySerde: utf8,
+  fold: merging(count()),
+  windows: tumblingWindows({ sizeMs: 1_000, graceMs: 0 }),
+  retentionMs: 100_000,
+  emit: 'updates-and-close',
+} as const
 const topology: Topology = {
   subtopologies: [
     {
@@ -46,6 +58,13 @@ const topology: Topology = {
           keySerde: utf8,
           valueSerde: utf8,
         },
+        {
+          kind: 'processor',
+          name: 'merge',
+          parents: ['in'],
+          stores: ['windows'],
+          create: () => new MergeWindowsProcessor(merge),
+        },
       ],
       stores: [counts, windows, { ...counts, name: 'scratch', changelog: false }],
     },
@@ -56,18 +75,27 @@ const names = topicNames('app')
 const plan = partitionPlan(topology, names, new Map([['in', 2]]))
 
 let broker: FakeBroker
+let clock: ManualClock
+let member: GroupMember
 let stores: ByteStoreProvider
 let warnings: string[]
 let standbys: StandbyReplicas
 
 beforeEach(async () => {
   broker = new FakeBroker()
+  clock = new ManualClock(1_000_000)
+  broker.createTopic('in', 2)
+  member = await broker.openGroupMember({ clientId: 'task', groupId: 'app' })
+  await member.join(['in'], { async onAssigned() {}, async onRevoked() {}, async onLost() {} })
   for (const name of ['counts', 'windows']) broker.createTopic(names.changelog(name), 2)
   warnings = []
   stores = memoryStores('process')
   standbys = await replicas(stores)
 })
-afterEach(() => standbys.close())
+afterEach(async () => {
+  await standbys.close()
+  await member.close()
+})
 
 async function replicas(
   provider: ByteStoreProvider,
@@ -75,8 +103,8 @@ async function replicas(
 ): Promise<StandbyReplicas> {
   const admin = given.admin ?? (await broker.openAdmin())
   const logger = { debug() {}, info() {}, warn: (_: unknown, message: string) => warnings.push(message), error() {} }
-  const parts = { topology, names, plan, broker, admin, stores: provider, clock: systemClock, logger, isBusy }
-  return new StandbyReplicas({ ...parts, clientId: 'test' })
+  const parts = { topology, names, plan, broker, admin, stores: provider, clock, logger, isBusy }
+  return new StandbyReplicas({ ...parts, committed: (inputs) => member.committed(inputs), clientId: 'test' })
 }
 
 function append(partition: number, ...keys: readonly string[]): void {
@@ -96,6 +124,19 @@ function appendWindow(key: string, startMs: number): void {
       timestamp: startMs,
     },
   ])
+}
+
+/** What the task of number 0 would commit that has closed its windows through a time. */
+async function commitThrough(streamTimeMs: number): Promise<void> {
+  const times = new Map([[nodeHash('merge'), [streamTimeMs]]])
+  const metadata = encodeCommitMetadata({ streamTimeMs, written: undefined, writers: [], times })
+  await member.commit([{ topic: 'in', partition: 0, offset: 1, metadata }])
+  clock.advance(standbyCommittedLookMs)
+}
+
+async function windowStarts(): Promise<readonly number[]> {
+  const rows = await standbys.committedRows('windows', 0)?.range(Buffer.alloc(0), Buffer.alloc(40, 255), 100)
+  return (rows ?? []).map(({ key }) => windowStartOfRow(key))
 }
 
 async function keysOf(store: string, partition: number): Promise<readonly string[]> {
@@ -212,18 +253,33 @@ describe('standbys', () => {
     await until(async () => (await keysOf('counts', 0)).join() === 'c')
   })
 
-  it('delete rows of windows whose time is over', async () => {
+  it('keep the rows of windows that the task has still to close, though newer rows are two years ahead', async () => {
+    const yearMs = 365 * 86_400_000
+    const firstMs = 1_000
+    appendWindow('open', firstMs)
     await standbys.keep(new Set([0]))
-    const rowsOf = async () => {
-      const rows = await standbys.committedRows('windows', 0)?.range(Buffer.alloc(0), Buffer.alloc(40, 255), 100)
-      return rows?.map(({ value }) => value) ?? []
-    }
-    appendWindow('old', 1_000)
-    await until(async () => (await rowsOf()).length === 1)
-    const laterMs = 500_000 + changelogRetentionExtraMs
-    appendWindow('new', laterMs)
-    await until(async () => (await rowsOf()).length === 1 && (await rowsOf())[0]?.readBigInt64BE() === BigInt(laterMs))
-    expect(await rowsOf()).toEqual([timestampedValue(Buffer.from('1'), laterMs)])
+    await until(async () => (await windowStarts()).length === 1)
+    await commitThrough(firstMs + 100_999)
+    appendWindow('in a year', yearMs)
+    appendWindow('in two', 2 * yearMs)
+    await until(async () => (await windowStarts()).length === 3)
+    // Each is written in a step of its own, and each step looks for rows that are over.
+    appendWindow('and more', 2 * yearMs + 1_000)
+    await until(async () => (await windowStarts()).length === 4)
+    expect(await windowStarts()).toEqual([firstMs, yearMs, 2 * yearMs, 2 * yearMs + 1_000])
+    await commitThrough(firstMs + 161_000)
+    await until(async () => (await windowStarts()).length === 3)
+    expect(await windowStarts()).toEqual([yearMs, 2 * yearMs, 2 * yearMs + 1_000])
+  })
+
+  it('delete them when the stream time that the task has committed is past them, without a new row', async () => {
+    for (const startMs of [1_000, 61_000, 121_000]) appendWindow('k', startMs)
+    await commitThrough(100_999)
+    await standbys.keep(new Set([0]))
+    await until(async () => (await windowStarts()).length === 3)
+    await commitThrough(165_000)
+    await until(async () => (await windowStarts()).length === 1)
+    expect(await windowStarts()).toEqual([121_000])
   })
 
   it('try again after a failure, from what the stores hold', async () => {

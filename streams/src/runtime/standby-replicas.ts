@@ -12,12 +12,14 @@ import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Logger } from '../core/logger.ts'
 import { RecordCursor } from '../core/record-cursor.ts'
+import type { RowsOver } from '../processor/processor.ts'
 import type { ByteStore, ByteStoreProvider, Change, CommittedRows } from '../state/store.ts'
 import type { PartitionPlan } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { StoreSpec, Topology } from '../topology/topology.ts'
 import { taskId } from './assignment.ts'
 import { boundsOf, type ChangelogCopy, changelogBounds, collectChanges, startOffset } from './changelog-copy.ts'
+import { CommittedRowsOver, type ReadCommitted } from './committed-rows-over.ts'
 import { ExpiredRows } from './expired-rows.ts'
 import {
   pollWaitMsMax,
@@ -36,6 +38,8 @@ export interface StandbyOptions {
   readonly broker: Broker
   readonly admin: Admin
   readonly stores: ByteStoreProvider
+  /** What the group has committed: it tells which rows of windows are over. */
+  readonly committed: ReadCommitted
   readonly clientId: string
   readonly clock: Clock
   readonly logger: Logger
@@ -62,6 +66,7 @@ export interface StandbySnapshot {
  */
 export class StandbyReplicas {
   readonly #options: StandbyOptions
+  readonly #over: CommittedRowsOver
   #replicas: readonly Replica[] = []
   #numbers: ReadonlySet<number> = new Set()
   #stopping: AbortController | undefined
@@ -73,6 +78,7 @@ export class StandbyReplicas {
 
   constructor(options: StandbyOptions) {
     this.#options = options
+    this.#over = new CommittedRowsOver(options)
   }
 
   get numbers(): ReadonlySet<number> {
@@ -209,6 +215,7 @@ export class StandbyReplicas {
       const cursor = new RecordCursor()
       while (!signal.aborted) {
         this.#lookWhoHasCaughtUp()
+        this.#over.look(this.#numbers)
         const fetched = await fetcher.poll(pollWaitMsMax)
         await this.#rest(await this.#apply(fetched, { fetcher, byChangelog, cursor }), signal)
       }
@@ -222,7 +229,8 @@ export class StandbyReplicas {
     const startedMs = this.#options.clock.nowMs()
     for (const batches of fetched) by.byChangelog.get(partitionKey(batches))?.collect(batches, by.cursor)
     for (const replica of by.byChangelog.values()) {
-      await replica.write(by.fetcher.position(replica.changelog) ?? replica.position)
+      const over = this.#over.of(replica.taskId, replica.spec)
+      await replica.write(by.fetcher.position(replica.changelog) ?? replica.position, over)
     }
     return this.#options.clock.nowMs() - startedMs
   }
@@ -268,7 +276,7 @@ class Replica implements ChangelogCopy {
     this.spec = spec
     this.rows = rows
     this.changelog = changelog
-    this.#expired = new ExpiredRows(spec, rows)
+    this.#expired = new ExpiredRows(rows)
   }
 
   place(position: number, end: number): void {
@@ -283,15 +291,14 @@ class Replica implements ChangelogCopy {
     this.end = Math.max(this.end, batches.highWatermark)
   }
 
-  async write(position: number): Promise<void> {
+  async write(position: number, over: RowsOver | undefined): Promise<void> {
     this.position = position
+    const expired = await this.#expired.next(over)
     const changes = this.#changes
-    if (changes.length === 0) return
+    if (changes.length === 0 && expired.length === 0) return
     this.#changes = []
-    this.#expired.observe(changes)
-    const over = await this.#expired.next()
-    const deletions = over.map((key) => ({ key, value: null }))
-    await this.rows.write(over.length === 0 ? changes : [...deletions, ...changes], position)
+    const deletions = expired.map((key) => ({ key, value: null }))
+    await this.rows.write(expired.length === 0 ? changes : [...deletions, ...changes], position)
   }
 }
 

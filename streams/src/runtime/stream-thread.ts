@@ -124,7 +124,12 @@ export class StreamThread {
     this.#buildings = new TaskBuildings(builder, (progress) => {
       if (progress !== undefined) options.probes.restoring?.(progress)
     })
-    this.#standbys = new StandbyReplicas({ ...options, clientId: this.#clientId, isBusy: () => this.#hasWork() })
+    this.#standbys = new StandbyReplicas({
+      ...options,
+      committed: async (partitions) => (await this.#session?.member.committed(partitions)) ?? new Map(),
+      clientId: this.#clientId,
+      isBusy: () => this.#hasWork(),
+    })
     this.#kept = new KeptState({ ...options, cleanupDelayMs: options.stateCleanupDelayMs })
   }
 
