@@ -17,6 +17,7 @@ import type { EventStore } from './events/ports.ts'
 import { type ApiLogSink, registerApiLog } from './http/api-log.ts'
 import { type Auth, registerAuth, type TokenSettings } from './http/auth.ts'
 import { registerBodies } from './http/body.ts'
+import { type BodyBudget, registerBodyBudget } from './http/body-budget.ts'
 import { registerConsole } from './http/console.ts'
 import type { GatewayApp } from './http/gateway-app.ts'
 import { registerHealth } from './http/health.ts'
@@ -41,6 +42,8 @@ import {
   keepAliveTimeoutMs,
   leadCloseWaitMs,
   pathParamCharsMax,
+  receivedBytesMax,
+  receivedBytesPerAccountMax,
   requestTimeoutMs,
   retryAfterSeconds,
 } from './limits.ts'
@@ -60,6 +63,8 @@ export interface GatewayDeps {
   readonly rateLimitPerMinute: number
   /** Where the console's built files are. */
   readonly consoleDirectory: string
+  /** Of bodies that are being received; the gateway's own bounds by default. */
+  readonly bodyBudget?: BodyBudget
   readonly metrics: GatewayMetrics
   readonly apiLog: ApiLogSink
   readonly accounts: AccountStores
@@ -95,6 +100,10 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   const { sessions, apiKeys } = deps.accounts
   const auth = await registerAuth(app, { ...deps.token, sessions, apiKeys, nowMs })
   await registerRateLimit(app, deps.rateLimitPerMinute)
+  registerBodyBudget(
+    app,
+    deps.bodyBudget ?? { bytesMax: receivedBytesMax, bytesPerAccountMax: receivedBytesPerAccountMax },
+  )
   registerNotFound(app)
   registerBodies(app)
   registerValidation(app)

@@ -190,6 +190,12 @@ export const pollWaitMsMax = 500
 export const followRetryMsMax = 5_000
 
 // Overload
+/** Bodies that are being received and worked on, over all requests: 32 of the largest. */
+export const receivedBytesMax = 32 * batchBodyBytesMax
+/** Of one account: a second's work, and no more than a quarter, so that a slow or greedy one leaves room for the others. */
+export const receivedBytesPerAccountMax = 8 * batchBodyBytesMax
+/** Smaller bodies are not counted: as many as there may be sockets have less than the bound above. */
+export const countedBodyBytesMin = 16 * 1024
 /** How late the event loop may be, on average over a second, before requests are sent away: answers later than this help nobody. */
 export const eventLoopDelayMsMax = 1_000
 
