@@ -3,7 +3,7 @@ import { roleScopes, roles, scopes } from '@millrace/storage/accounts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTestApp, type TestApp } from '../test/test-app.ts'
 import { problems } from './errors.ts'
-import { rejectionCodes } from './events/event-reader.ts'
+import { rejectionCodes } from './events/event-batch.ts'
 
 const page = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8')
 const config = readFileSync(new URL('config.ts', import.meta.url), 'utf8')

@@ -1,10 +1,9 @@
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import underPressure from '@fastify/under-pressure'
 import type { Check } from '@millrace/kit'
-import type { Event, Lead } from '@millrace/schemas'
+import type { Lead } from '@millrace/schemas'
 import { type FastifyBaseLogger, fastify, LogController } from 'fastify'
 import { registerAccountRoutes } from './accounts/account-routes.ts'
 import { createLogin } from './accounts/login.ts'
@@ -13,7 +12,7 @@ import { createSessions } from './accounts/sessions.ts'
 import { startAccountUpkeep } from './accounts/upkeep.ts'
 import { GatewayError } from './errors.ts'
 import { registerEventRoutes } from './events/event-routes.ts'
-import type { EventStore } from './events/ports.ts'
+import type { EventIntake, EventStore } from './events/ports.ts'
 import { type ApiLogSink, registerApiLog } from './http/api-log.ts'
 import { type Auth, registerAuth, type TokenSettings } from './http/auth.ts'
 import { registerBodies } from './http/body.ts'
@@ -25,6 +24,7 @@ import { type GatewayMetrics, registerMetrics } from './http/metrics.ts'
 import { registerNotFound } from './http/not-found.ts'
 import { registerDocs, registerOpenApi } from './http/openapi.ts'
 import { answerBrokenRequest, sendProblem } from './http/problem.ts'
+import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerValidation } from './http/validation.ts'
 import type { TopicWriter } from './kafka/ports.ts'
 import type { LeadOutcomes } from './leads/lead-outcomes.ts'
@@ -68,7 +68,7 @@ export interface GatewayDeps {
   readonly metrics: GatewayMetrics
   readonly apiLog: ApiLogSink
   readonly accounts: AccountStores
-  readonly events: TopicWriter<Event>
+  readonly events: EventIntake
   readonly eventStore: EventStore
   readonly leads: TopicWriter<Lead>
   /** For leads whose outcome is waited for: writes them to Kafka and nowhere else. */
@@ -95,6 +95,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   // The order of the hooks: every request is noted first, answered with headers and let in, then known, then counted.
   app.setErrorHandler(sendProblem)
   registerApiLog(app, deps.apiLog, nowMs)
+  registerSecurityHeaders(app)
   registerDrain(app)
   await registerProtection(app, deps)
   const { sessions, apiKeys } = deps.accounts
@@ -148,15 +149,10 @@ function registerDrain(app: GatewayApp): void {
   app.addHook('preClose', async () => {
     closing = true
   })
-  app.addHook('onRequest', async (_request, reply) => {
-    if (!closing) return
+  app.addHook('onRequest', (_request, reply, done) => {
+    if (!closing) return done()
     reply.header('connection', 'close')
-    throw new GatewayError('NOT_READY', 'The service is closing: another one takes over.')
-  })
-  // Answers hold personal data and tokens: no cache on the way may keep them unless a route says so.
-  app.addHook('onSend', async (_request, reply, payload) => {
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-    return payload
+    done(new GatewayError('NOT_READY', 'The service is closing: another one takes over.'))
   })
 }
 
@@ -166,28 +162,10 @@ async function registerProtection(app: GatewayApp, deps: GatewayDeps): Promise<v
     retryAfter: retryAfterSeconds,
     customError: UnderPressureError,
   })
-  await app.register(helmet, {
-    // HSTS is for whoever ends TLS in front of this service.
-    strictTransportSecurity: false,
-    xFrameOptions: { action: 'deny' },
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'", 'data:'],
-        fontSrc: ["'self'"],
-        connectSrc: ["'self'"],
-        manifestSrc: ["'self'"],
-        baseUri: ["'none'"],
-        formAction: ["'self'"],
-        frameAncestors: ["'none'"],
-      },
-    },
-  })
+  // Without any, browsers let no other origin read an answer: that is their default.
+  if (deps.corsOrigins.length === 0) return
   await app.register(cors, {
-    origin: deps.corsOrigins.length === 0 ? false : [...deps.corsOrigins],
+    origin: [...deps.corsOrigins],
     methods: ['GET', 'POST', 'HEAD'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'x-api-key'],
     exposedHeaders: ['x-request-id', 'retry-after'],

@@ -1,6 +1,8 @@
 /** What the API calls each of its errors: the HTTP status and the title that go with a code. `docs/api.md` lists them; a test compares. */
 export const problems = {
   INVALID_JSON: { status: 400, title: 'The body is not valid JSON' },
+  INVALID_COMPRESSION: { status: 400, title: 'The body cannot be decompressed' },
+  INVALID_AVRO: { status: 400, title: 'The body is not an Avro container that can be read' },
   INVALID_BODY: { status: 400, title: 'The body is not as it must be' },
   INVALID_PARAMETER: { status: 400, title: 'A query, path or header parameter is not as it must be' },
   NO_VALID_ITEM: { status: 400, title: 'Not one item of the batch is valid' },

@@ -5,6 +5,13 @@
 export const bodyBytesMax = 64 * 1024
 /** Bodies of routes that take up to 10,000 things: room for 800 bytes each. */
 export const batchBodyBytesMax = 8 * 1024 * 1024
+/** A compressed body is decompressed in pieces of this size: fewer turns of the thread pool than with Node's 16 KiB. */
+export const inflateChunkBytes = 64 * 1024
+/** How many times larger a body may become; events of one kind reach 30. Up to `inflateFreeBytes` it does not matter. */
+export const inflateRatioMax = 100
+export const inflateFreeBytes = 256 * 1024
+/** Zstandard may ask the reader for a window of up to 2 GiB. 8 MiB, the largest body, is all that can be of use. */
+export const zstdWindowLogMax = 23
 /** A body must have arrived after this long; Fastify removes Node's own bound unless one is set. 8 MiB in 30 s is 2.3 Mbit/s. */
 export const requestTimeoutMs = 30_000
 /** Headers take one packet or two: who needs longer holds a socket on purpose. */
@@ -40,6 +47,16 @@ export const jsonFaultsMax = 100
 /** Faults that one answer lists one by one; the rest is counted in `detail`. */
 export const problemFaultsMax = 1_000
 
+// Avro
+/** Metadata of a container; writers make two or three. */
+export const avroMetadataMax = 64
+/** Levels of a value that is passed over; a schema may refer to itself. */
+export const avroDepthMax = 32
+/** Schemas whose plans are kept: producers of one installation have a few. */
+export const avroPlansMax = 64
+/** The text of a writer's schema; ours has 1 KiB. */
+export const avroSchemaCharsMax = 64 * 1024
+
 // Events
 export const eventsPerRequestMax = 10_000
 /** Ids and types are keys of topics, stores and charts. */
@@ -57,12 +74,18 @@ export const timestampMillisFrom = 100_000_000_000
 export const eventFutureMsMax = 5 * 60_000
 /** Rejections listed per request. Every rejected item is listed with its first fault; further faults of the same items up to this many. */
 export const rejectionsMax = 20_000
+/** What encoded events are written into: some 800 of them, so that a request of one event does not cost an allocation outside of the heap. */
+export const eventSlabBytes = 256 * 1024
 export const eventsPageDefault = 100
 export const eventsPageMax = 1_000
 
 // Producing
 /** Bytes that wait for Kafka's acknowledgement, over all requests. Over it the answer is 503: a slow Kafka must not fill the heap. */
 export const unacknowledgedBytesMax = 64 * 1024 * 1024
+/** Sends of events that are under way before further ones are gathered: with two, the broker always has one to work on. */
+export const gatherSendsMax = 2
+/** As many records go by themselves: a send of its own costs them next to nothing each. */
+export const gatherRecordsMax = 200
 /** What a client is told to wait after a 503. */
 export const retryAfterSeconds = 2
 

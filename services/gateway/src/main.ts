@@ -13,7 +13,6 @@ import {
 } from '@millrace/kit'
 import {
   type ApiLog,
-  type Event,
   type Lead,
   openRegistry,
   type RecordCodec,
@@ -38,8 +37,10 @@ import { buildApp } from './app.ts'
 import { readGatewayConfig } from './config.ts'
 import { createGatewayMetrics, registerGauges } from './http/metrics.ts'
 import { createApiLogWriter } from './kafka/api-log-writer.ts'
+import { budgetedSender } from './kafka/budgeted-sender.ts'
 import { createByteBudget } from './kafka/byte-budget.ts'
 import { directSender } from './kafka/direct-sender.ts'
+import { gatheringSender } from './kafka/gathering-sender.ts'
 import type { RecordSender, TopicWriter } from './kafka/ports.ts'
 import { followTopic } from './kafka/topic-follower.ts'
 import { createTopicWriter, type RecordPlan } from './kafka/topic-writer.ts'
@@ -300,15 +301,15 @@ async function openWriters(kafka: Kafka, codec: OpenCodec, spill: Spill | undefi
     })
   return {
     budget,
-    events: open<Event>(
-      {
+    events: {
+      topic: {
         topic: 'events',
-        codec: await codec('events', 'event'),
-        key: (event) => event.user_id,
-        timestampMs: (event) => event.received_at,
+        partitions: kafka.partitionsOf('events'),
+        schemaId: (await codec('events', 'event')).schemaId,
+        partitionOf: defaultPartition,
       },
-      spilling,
-    ),
+      sender: budgetedSender(gatheringSender(spilling), budget),
+    },
     leads: open<Lead>(leadPlan, spilling),
     // Whoever waits for a lead's outcome has no use for one that waits on a disk.
     leadsNow: open<Lead>(leadPlan, direct),

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { type Check, createLogger, createMetrics } from '@millrace/kit'
-import type { ApiLog, Event, Lead } from '@millrace/schemas'
+import { type ApiLog, createCodec, type Event, type Lead } from '@millrace/schemas'
 import type { Role } from '@millrace/storage/accounts'
+import { partitionOfKey } from '@millrace/streams'
 import type { Credentials } from '../src/accounts/credentials.ts'
 import { buildApp, type GatewayDeps } from '../src/app.ts'
+import type { EventIntake } from '../src/events/ports.ts'
 import type { GatewayApp } from '../src/http/gateway-app.ts'
 import { createGatewayMetrics } from '../src/http/metrics.ts'
 import type { Durability } from '../src/kafka/ports.ts'
@@ -78,7 +80,7 @@ export async function openTestApp(
     metrics: createGatewayMetrics(metrics),
     apiLog: { add: (entry) => apiLogs.push(entry) },
     accounts,
-    events,
+    events: intakeOf(events),
     eventStore: { page: async () => ({ events: [], nextCursor: null }) },
     leads,
     leadsNow: leads,
@@ -127,6 +129,15 @@ export function signToken(
   accounts.addSession({ id, userId, username: role, role, expiresAtMs: (iat + 86_400) * 1_000 })
   const claims = { sub: userId, username: role, role, sid: id, jti: 'j', iat, exp: iat + 900, ...change }
   return app.jwt.sign(claims)
+}
+
+/** Decodes the records of events, and hands the events on. */
+function intakeOf(events: FakeWriter<Event>): EventIntake {
+  const codec = createCodec('event', 1)
+  const topic = { topic: 'events', partitions: 2, schemaId: codec.schemaId, partitionOf: partitionOfKey }
+  const send: EventIntake['sender']['send'] = (records) =>
+    events.write(records.map(({ value }) => ({ ...codec.decode(value ?? Buffer.alloc(0)) })))
+  return { topic, sender: { send } }
 }
 
 function collect(lines: string[]): Writable {

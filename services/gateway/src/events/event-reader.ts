@@ -1,58 +1,20 @@
-import type { Event } from '@millrace/schemas'
 import { GatewayError } from '../errors.ts'
-import { JsonCursor, jsonFaultCodes } from '../json/json-cursor.ts'
+import { JsonCursor, type JsonKind } from '../json/json-cursor.ts'
 import { pointerStep } from '../json/json-pointer.ts'
 import { requireUtf8 } from '../json/strict-json.ts'
+import { type EventBatch, EventCollector, invalidBody } from './event-batch.ts'
+import type { EventTopic, Reception, TextBytes } from './event-encoder.ts'
 import {
-  eventFutureMsMax,
-  eventIdCharsMax,
-  eventsPerRequestMax,
-  eventTypeCharsMax,
-  metadataBytesMax,
-  rejectionsMax,
-  timestampMillisFrom,
-  userIdCharsMax,
-} from '../limits.ts'
-import { eventTypePattern, idPattern } from './event-schema.ts'
-
-/** Why one item of a batch was not taken. `docs/api.md` lists them. */
-export const rejectionCodes = [
-  'NOT_JSON',
-  'MISSING_FIELD',
-  'UNKNOWN_FIELD',
-  'WRONG_TYPE',
-  'WRONG_LENGTH',
-  'BAD_CHARACTERS',
-  'OUT_OF_RANGE',
-  ...jsonFaultCodes,
-] as const
-export type RejectionCode = (typeof rejectionCodes)[number]
-
-/** One fault of one item: `index` is its place in the array, or its line in NDJSON, from 0; `pointer` starts at the body. */
-export interface Rejection {
-  readonly index: number
-  readonly code: RejectionCode
-  readonly pointer: string
-  readonly detail: string
-}
-
-/** What a body of events held. */
-export interface EventBatch {
-  readonly events: readonly Event[]
-  readonly rejected: readonly Rejection[]
-  /** Items with at least one fault: each is in `rejected`. */
-  readonly rejectedItems: number
-}
-
-/** How the body is written: one event or an array of them, or one event per line. */
-export type EventFormat = 'json' | 'ndjson'
-
-/** What every event of a request gets from the gateway. */
-export interface Reception {
-  readonly receivedAtMs: number
-  /** The principal that sent it. */
-  readonly source: string
-}
+  eventIdRule,
+  eventTimeMs,
+  eventTypeRule,
+  type FieldFault,
+  metadataFault,
+  type TextRule,
+  textFault,
+  timeFault,
+  userIdRule,
+} from './event-rules.ts'
 
 const eventIdKey = Buffer.from('event_id')
 const userIdKey = Buffer.from('user_id')
@@ -61,48 +23,39 @@ const timestampKey = Buffer.from('timestamp')
 const metadataKey = Buffer.from('metadata')
 const valueKey = Buffer.from('value')
 
-const idCharacters = new RegExp(idPattern)
-const eventTypeCharacters = new RegExp(eventTypePattern)
+/** By the bits of `#seen`: an event may come without an id, and gets one then. */
+const eventIdSeen = 1
+const requiredKeys = [userIdKey, eventTypeKey, timestampKey, metadataKey] as const
+const allRequiredSeen = 0b11110
 
 const lineFeed = 0x0a
 const noBytes = Buffer.alloc(0)
 
 /**
- * Reads the bodies of `POST /events`, one at a time, without building them as objects first: the fields are taken from the bytes, and
- * metadata stays the text that was sent. Keep one reader: its state is reused.
+ * Reads the JSON and NDJSON bodies of `POST /events`, one at a time, without building them as objects first: the fields are taken from the
+ * bytes, and metadata stays the text that was sent. Keep one reader: its state is reused.
  */
 export class EventReader {
   readonly #cursor = new JsonCursor()
-  #reception: Reception = { receivedAtMs: 0, source: '' }
-  #events: Event[] = []
-  #rejected: Rejection[] = []
-  #rejectedItems = 0
-  #index = 0
-  /** Whether the item that is being read has a fault already. */
-  #faulty = false
+  readonly #collector: EventCollector
+  /** Where the current item is in the body: an index, or the body itself. */
+  #root: number | undefined
 
-  #eventId = ''
-  #userId = ''
-  #eventType = ''
-  #timestamp = 0
-  #metadata = ''
-  #value: number | null = null
+  constructor(topic: EventTopic) {
+    this.#collector = new EventCollector(topic)
+  }
 
   /**
    * Takes every valid event of the body and names every fault of the others. Throws when the body as a whole cannot be read:
    * `INVALID_JSON`, `INVALID_BODY` (no event, no list of events), `BODY_TOO_LARGE` (too many events).
    */
-  read(bytes: Buffer, format: EventFormat, reception: Reception): EventBatch {
+  read(bytes: Buffer, format: 'json' | 'ndjson', reception: Reception): EventBatch {
     requireUtf8(bytes)
-    this.#reception = reception
-    this.#events = []
-    this.#rejected = []
-    this.#rejectedItems = 0
-    this.#index = -1
+    this.#collector.begin(reception)
     try {
       if (format === 'ndjson') this.#readLines(bytes)
       else this.#readJson(bytes)
-      return { events: this.#events, rejected: this.#rejected, rejectedItems: this.#rejectedItems }
+      return this.#collector.finish()
     } finally {
       this.#cursor.open(noBytes, { start: 0, end: 0 })
     }
@@ -113,157 +66,133 @@ export class EventReader {
     cursor.open(bytes, { start: 0, end: bytes.length })
     const kind = cursor.kind()
     if (kind === 'object') {
-      this.#nextItem()
-      this.#readItem('')
+      this.#root = undefined
+      this.#collector.next(0)
+      this.#readItem()
     } else if (kind === 'array') {
       cursor.enter()
-      while (cursor.item()) {
-        this.#nextItem()
-        this.#readItem(`/${this.#index}`)
+      for (let index = 0; cursor.item(); index++) {
+        this.#root = index
+        this.#collector.next(index)
+        this.#readItem()
       }
     } else throw invalidBody(`must be an event, or an array of events; it is ${article(kind)}`)
     cursor.finish()
-    if (this.#index < 0) throw invalidBody('must hold at least one event')
   }
 
   #readLines(bytes: Buffer): void {
-    let items = 0
     for (let start = 0, line = 0; start < bytes.length; line++) {
       const found = bytes.indexOf(lineFeed, start)
       const end = found < 0 ? bytes.length : found
       if (!isBlank(bytes, start, end)) {
-        if (++items > eventsPerRequestMax) throw tooMany()
-        this.#index = line
+        this.#root = line
+        this.#collector.next(line)
         this.#readLine(bytes, start, end)
       }
       start = end + 1
     }
-    if (items === 0) throw invalidBody('must hold at least one event')
   }
 
   #readLine(bytes: Buffer, start: number, end: number): void {
-    const root = `/${this.#index}`
-    const accepted = this.#events.length
     try {
-      this.#cursor.open(bytes, { start, end, root })
-      this.#readItem(root)
+      this.#cursor.open(bytes, { start, end, root: this.#root })
+      this.#readItem()
       this.#cursor.finish()
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       // The line may have been taken before its end turned out to be wrong.
-      this.#events.length = accepted
-      this.#faulty = false
-      this.#reject('NOT_JSON', root, error.detail)
+      this.#collector.retract('NOT_JSON', this.#rootPointer(), error.detail)
     }
   }
 
-  #nextItem(): void {
-    if (++this.#index >= eventsPerRequestMax) throw tooMany()
-  }
-
-  #readItem(root: string): void {
+  #readItem(): void {
     const cursor = this.#cursor
-    this.#faulty = false
     const kind = cursor.kind()
-    if (kind === 'object') this.#readFields(root)
+    let hasId = true
+    if (kind === 'object') hasId = this.#readFields()
     else {
       cursor.value()
-      this.#reject('WRONG_TYPE', root, `must be an event object; it is ${article(kind)}`)
+      const detail = `must be an event object; it is ${article(kind)}`
+      this.#collector.reject('WRONG_TYPE', this.#rootPointer(), detail)
     }
-    for (const fault of cursor.takeFaults()) this.#reject(fault.code, fault.pointer, fault.detail)
-    if (this.#faulty) return
-    this.#events.push({
-      event_id: this.#eventId,
-      user_id: this.#userId,
-      event_type: this.#eventType,
-      timestamp: this.#timestamp,
-      value: this.#value,
-      metadata: this.#metadata,
-      received_at: this.#reception.receivedAtMs,
-      source: this.#reception.source,
-    })
+    if (cursor.faults.length > 0) {
+      for (const { code, pointer, detail } of cursor.takeFaults()) this.#collector.reject(code, pointer, detail)
+    }
+    this.#collector.end(hasId)
   }
 
-  #readFields(root: string): void {
+  /** Answers whether the event has an id. */
+  #readFields(): boolean {
     const cursor = this.#cursor
+    const { fields } = this.#collector
     let seen = 0
     cursor.enter()
     while (cursor.member()) {
       if (cursor.keyIs(eventIdKey)) {
-        seen |= 1
-        this.#eventId = this.#readText(eventIdCharsMax, idCharacters, 'must not hold control characters')
+        seen |= eventIdSeen
+        this.#readText(fields.eventId, eventIdRule)
       } else if (cursor.keyIs(userIdKey)) {
         seen |= 2
-        this.#userId = this.#readText(userIdCharsMax, idCharacters, 'must not hold control characters')
+        this.#readText(fields.userId, userIdRule)
       } else if (cursor.keyIs(eventTypeKey)) {
         seen |= 4
-        const allowed = 'may hold letters, digits and _ $ . : / -, and spaces between them'
-        this.#eventType = this.#readText(eventTypeCharsMax, eventTypeCharacters, allowed)
+        this.#readText(fields.eventType, eventTypeRule)
       } else if (cursor.keyIs(timestampKey)) {
         seen |= 8
-        this.#timestamp = this.#readTimestamp()
+        this.#readTimestamp()
       } else if (cursor.keyIs(metadataKey)) {
         seen |= 16
         this.#readMetadata()
       } else {
         const detail = 'is not a field of an event: put it into "metadata"'
-        this.#reject('UNKNOWN_FIELD', cursor.pointer(), detail)
+        this.#collector.reject('UNKNOWN_FIELD', cursor.pointer(), detail)
         cursor.value()
       }
     }
-    if (seen !== 31) this.#rejectMissing(seen, root)
+    if ((seen & allRequiredSeen) !== allRequiredSeen) this.#rejectMissing(seen)
+    return (seen & eventIdSeen) !== 0
   }
 
-  #rejectMissing(seen: number, root: string): void {
-    const keys = [eventIdKey, userIdKey, eventTypeKey, timestampKey, metadataKey]
-    for (const [bit, key] of keys.entries()) {
-      if ((seen & (1 << bit)) === 0) {
-        this.#reject('MISSING_FIELD', root + pointerStep(key.toString()), 'is required')
-      }
+  #rejectMissing(seen: number): void {
+    for (const [bit, key] of requiredKeys.entries()) {
+      if ((seen & (2 << bit)) !== 0) continue
+      this.#collector.reject('MISSING_FIELD', this.#rootPointer() + pointerStep(key.toString()), 'is required')
     }
   }
 
-  #readText(charsMax: number, allowed: RegExp, rule: string): string {
+  #readText(text: TextBytes, rule: TextRule): void {
     const cursor = this.#cursor
     const kind = cursor.value()
     if (kind !== 'string') {
-      this.#reject('WRONG_TYPE', cursor.pointer(), `must be a string; it is ${article(kind)}`)
-      return ''
+      this.#rejectType('a string', kind)
+      return
     }
-    const text = cursor.text()
-    if (text.length === 0 || text.length > charsMax) {
-      this.#reject('WRONG_LENGTH', cursor.pointer(), `must have 1 to ${charsMax} characters; it has ${text.length}`)
-    } else if (!allowed.test(text)) this.#reject('BAD_CHARACTERS', cursor.pointer(), rule)
-    return text
+    if (cursor.isEscaped) {
+      const decoded = Buffer.from(cursor.text())
+      text.set(decoded, 0, decoded.length)
+    } else text.set(cursor.bytes, cursor.start + 1, cursor.end - 1)
+    this.#check(textFault(text, rule))
   }
 
-  #readTimestamp(): number {
+  #readTimestamp(): void {
     const cursor = this.#cursor
     const kind = cursor.value()
     if (kind !== 'number') {
-      this.#reject('WRONG_TYPE', cursor.pointer(), `must be a number; it is ${article(kind)}`)
-      return 0
+      this.#rejectType('a number', kind)
+      return
     }
-    const time = cursor.number()
-    if (!Number.isInteger(time) || time < 0) {
-      const detail = 'must be a whole number, 0 or more: UNIX seconds, or milliseconds from 10^11 on'
-      this.#reject('OUT_OF_RANGE', cursor.pointer(), detail)
-      return 0
-    }
-    const timeMs = time >= timestampMillisFrom ? time : time * 1000
-    if (timeMs > this.#reception.receivedAtMs + eventFutureMsMax) {
-      const detail = `must be at most ${eventFutureMsMax / 60_000} minutes in the future, for it would close every window before it`
-      this.#reject('OUT_OF_RANGE', cursor.pointer(), detail)
-    }
-    return timeMs
+    const timeMs = eventTimeMs(cursor.number())
+    this.#check(timeFault(timeMs, this.#collector.receivedAtMs))
+    this.#collector.fields.timestampMs = timeMs
   }
 
   #readMetadata(): void {
     const cursor = this.#cursor
-    this.#value = null
+    const { fields } = this.#collector
+    fields.value = null
     const kind = cursor.kind()
     if (kind !== 'object') {
-      this.#reject('WRONG_TYPE', cursor.pointer(), `must be an object; it is ${article(kind)}`)
+      this.#rejectType('an object', kind)
       cursor.value()
       return
     }
@@ -271,22 +200,23 @@ export class EventReader {
     cursor.enter()
     while (cursor.member()) {
       const isValue = cursor.keyIs(valueKey)
-      if (cursor.value() === 'number' && isValue) this.#value = cursor.number()
+      if (cursor.value() === 'number' && isValue) fields.value = cursor.number()
     }
-    const bytes = cursor.at - start
-    if (bytes > metadataBytesMax) {
-      this.#reject('WRONG_LENGTH', cursor.pointer(), `must have at most ${metadataBytesMax} bytes; it has ${bytes}`)
-    }
-    this.#metadata = cursor.bytes.toString('utf8', start, cursor.at)
+    this.#check(metadataFault(cursor.at - start))
+    fields.metadata.set(cursor.bytes, start, cursor.at)
   }
 
-  #reject(code: RejectionCode, pointer: string, detail: string): void {
-    const first = !this.#faulty
-    if (first) this.#rejectedItems++
-    this.#faulty = true
-    // Past the bound each item still gets its first fault: a client must learn of every item that was not taken.
-    if (!first && this.#rejected.length >= rejectionsMax) return
-    this.#rejected.push({ index: Math.max(this.#index, 0), code, pointer, detail })
+  #check(fault: FieldFault | undefined): void {
+    if (fault !== undefined) this.#collector.reject(fault.code, this.#cursor.pointer(), fault.detail)
+  }
+
+  #rejectType(wanted: string, kind: JsonKind): void {
+    this.#collector.reject('WRONG_TYPE', this.#cursor.pointer(), `must be ${wanted}; it is ${article(kind)}`)
+  }
+
+  /** Only for faults: events are many. */
+  #rootPointer(): string {
+    return this.#root === undefined ? '' : pointerStep(this.#root)
   }
 }
 
@@ -300,13 +230,4 @@ function isBlank(bytes: Buffer, start: number, end: number): boolean {
 
 function article(kind: string): string {
   return kind === 'null' ? 'null' : /^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`
-}
-
-function invalidBody(detail: string): GatewayError {
-  return new GatewayError('INVALID_BODY', `The body ${detail}.`, { faults: [{ in: 'body', pointer: '', detail }] })
-}
-
-function tooMany(): GatewayError {
-  const detail = `A request may hold at most ${eventsPerRequestMax} events: send them in several requests.`
-  return new GatewayError('BODY_TOO_LARGE', detail)
 }

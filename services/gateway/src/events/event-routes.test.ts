@@ -1,3 +1,4 @@
+import { writeUvarint } from '@millrace/streams'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openTestApp, type TestApp } from '../../test/test-app.ts'
 import { GatewayError } from '../errors.ts'
@@ -32,6 +33,25 @@ function post(body: unknown, type = 'application/json', url = '/api/v1/events') 
   return test.app.inject({ method: 'POST', url, headers, body: payload })
 }
 
+/** A container of one event. */
+function avroContainer(value: typeof event): Buffer {
+  const text = (of: string | Buffer) => Buffer.concat([Buffer.from([of.length * 2]), Buffer.from(of)])
+  const string = 'string'
+  const types = { event_id: string, user_id: string, event_type: string, timestamp: 'long', metadata: string }
+  const fields = Object.entries(types).map(([name, type]) => ({ name, type }))
+  const schema = Buffer.from(JSON.stringify({ type: 'record', name: 'Event', fields }))
+  const time = writeUvarint(Buffer.alloc(8), value.timestamp * 2, 0)
+  const timestamp = Buffer.alloc(time)
+  writeUvarint(timestamp, value.timestamp * 2, 0)
+  const texts = [value.event_id, value.user_id, value.event_type].map(text)
+  const data = Buffer.concat([...texts, timestamp, text(JSON.stringify(value.metadata))])
+  const size = Buffer.alloc(2)
+  writeUvarint(size, schema.length * 2, 0)
+  const sync = Buffer.alloc(16, 7)
+  const head = [Buffer.from('Obj\u0001\u0002'), text('avro.schema'), size, schema, Buffer.from([0]), sync]
+  return Buffer.concat([...head, Buffer.from([2, data.length * 2]), data, sync])
+}
+
 describe('posting events', () => {
   it.each(['/api/v1/events', '/events'])('takes one event at %s', async (url) => {
     const answer = await post(event, 'application/json', url)
@@ -49,6 +69,28 @@ describe('posting events', () => {
       },
     ])
     expect(Math.abs((test.events.written[0]?.received_at ?? 0) - Date.now())).toBeLessThan(5_000)
+  })
+
+  it('names the ids that it gave', async () => {
+    const { event_id: _, ...anonymous } = event
+    const answer = await post([event, anonymous])
+    const id = test.events.written[1]?.event_id
+    expect(answer.json()).toEqual({
+      accepted: 2,
+      event_ids: [{ index: 1, event_id: id }],
+      rejected: [],
+      durability: 'kafka',
+    })
+  })
+
+  it.each(['application/avro', 'avro/binary'])('takes a container of %s', async (type) => {
+    const headers = { authorization: test.bearer('producer'), 'content-type': type }
+    const inject = (body: Buffer) => test.app.inject({ method: 'POST', url: '/events', headers, body })
+    const written = avroContainer(event)
+    expect((await inject(written)).json()).toEqual({ accepted: 1, rejected: [], durability: 'kafka' })
+    expect(test.events.written).toMatchObject([{ event_id: 'e-1', metadata: '{"value":1}', value: 1 }])
+    const broken = await inject(written.subarray(0, -1))
+    expect([broken.statusCode, broken.json().code]).toEqual([400, 'INVALID_AVRO'])
   })
 
   it('takes the valid ones of an array and names every fault of the others', async () => {

@@ -1,31 +1,41 @@
-import type { Event } from '@millrace/schemas'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type Fault, GatewayError } from '../errors.ts'
 import { takeBytes } from '../http/body.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { invalidParameter } from '../http/validation.ts'
-import { type Durability, durabilities, durabilityDescription, type TopicWriter } from '../kafka/ports.ts'
+import { type Durability, durabilities, durabilityDescription } from '../kafka/ports.ts'
 import { batchBodyBytesMax, eventsPageDefault, eventsPageMax, eventsPerRequestMax, queryCharsMax } from '../limits.ts'
 import { translateBadCursor } from '../schema/cursor.ts'
 import { problemResponses } from '../schema/response.ts'
 import { readTimeRange, timeDescription } from '../schema/time.ts'
-import { type EventBatch, type EventFormat, EventReader, rejectionCodes } from './event-reader.ts'
+import { AvroEventReader } from './avro-event-reader.ts'
+import { type EventBatch, rejectionCodes } from './event-batch.ts'
+import type { EventTopic, Reception } from './event-encoder.ts'
+import { EventReader } from './event-reader.ts'
 import { EventInput } from './event-schema.ts'
-import type { EventStore, KeptEvent } from './ports.ts'
+import type { EventIntake, EventStore, KeptEvent } from './ports.ts'
 
 /** What the event routes need. */
 export interface EventRoutesDeps {
-  readonly events: TopicWriter<Event>
+  readonly events: EventIntake
   readonly eventStore: EventStore
   readonly onItems: (accepted: number, rejected: number) => void
 }
 
+/** How events may be written. */
+const eventMediaTypes = ['application/json', 'application/x-ndjson', 'application/avro', 'avro/binary'] as const
+
 const Accepted = Type.Object({
   accepted: Type.Integer(),
+  event_ids: Type.Optional(
+    Type.Array(Type.Object({ index: Type.Integer(), event_id: Type.String() }), {
+      description: 'The ids of those accepted events that came without one.',
+    }),
+  ),
   rejected: Type.Array(
     Type.Object({
-      index: Type.Integer({ description: 'Place in the array, or line of the NDJSON, from 0.' }),
+      index: Type.Integer({ description: 'Place in the array or container, or line of the NDJSON, from 0.' }),
       code: Type.Enum([...rejectionCodes]),
       pointer: Type.String(),
       detail: Type.String(),
@@ -65,16 +75,20 @@ const EventsPage = Type.Object({
 
 /** Takes events in, and reads them back. Registered once under the API's prefix, and once at the root, where `documented` is false. */
 export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { readonly documented: boolean }): void {
-  const reader = new EventReader()
+  const read = bodyReader(deps.events.topic)
   const hide = !deps.documented
 
   // This scope takes bodies as bytes: they are read in place, not parsed into objects first.
   app.removeAllContentTypeParsers()
-  const takeBody = async (request: FastifyRequest, body: Buffer) => {
-    takeBytes(request, body)
-    return body
+  const takeBody = (request: FastifyRequest, body: Buffer, done: (error: Error | null, body?: Buffer) => void) => {
+    try {
+      takeBytes(request, body)
+      done(null, body)
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)))
+    }
   }
-  app.addContentTypeParser(['application/json', 'application/x-ndjson'], { parseAs: 'buffer' }, takeBody)
+  app.addContentTypeParser([...eventMediaTypes], { parseAs: 'buffer' }, takeBody)
 
   app.route({
     method: 'POST',
@@ -87,14 +101,16 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       hide,
       tags: ['events'],
       ...(hide ? {} : { operationId: 'postEvents' }),
-      summary: 'Takes one event, an array of events, or one event per line (NDJSON)',
+      summary: 'Takes one event, an array of events, one event per line (NDJSON), or an Avro object container',
       description: `At most ${eventsPerRequestMax} events in 8 MiB. Valid events are taken although others of the request are not; each of those is named with every fault.`,
-      consumes: ['application/json', 'application/x-ndjson'],
+      consumes: [...eventMediaTypes],
       body: Type.Union([EventInput, Type.Array(EventInput, { minItems: 1, maxItems: eventsPerRequestMax })]),
       response: {
         202: Accepted,
         ...problemResponses(
           'INVALID_JSON',
+          'INVALID_AVRO',
+          'INVALID_COMPRESSION',
           'INVALID_BODY',
           'NO_VALID_ITEM',
           'UNAUTHENTICATED',
@@ -112,10 +128,10 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       const body: unknown = request.body
       if (!Buffer.isBuffer(body)) throw new GatewayError('INVALID_BODY', 'The body must hold at least one event.')
       const reception = { receivedAtMs: request.receivedAtMs, source: principalOf(request).id }
-      const batch = reader.read(body, formatOf(request), reception)
+      const batch = read(body, request.headers['content-type'], reception)
       noteItems(request, batch, deps)
-      if (batch.events.length === 0) throw noValidEvent(batch)
-      return sendAccepted(reply, batch, await deps.events.write(batch.events))
+      if (batch.records.length === 0) throw noValidEvent(batch)
+      return sendAccepted(reply, batch, await deps.events.sender.send(batch.records))
     },
   })
 
@@ -146,14 +162,24 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
   })
 }
 
-function formatOf(request: FastifyRequest): EventFormat {
-  return request.headers['content-type']?.toLowerCase().startsWith('application/x-ndjson') === true ? 'ndjson' : 'json'
+type ReadBody = (body: Buffer, mediaType: string | undefined, reception: Reception) => EventBatch
+
+/** Reads a body by its media type, which is one of `eventMediaTypes`. */
+function bodyReader(topic: EventTopic): ReadBody {
+  const json = new EventReader(topic)
+  const avro = new AvroEventReader(topic)
+  return (body, mediaType = '', reception) => {
+    const type = mediaType.toLowerCase()
+    if (type.startsWith('application/json')) return json.read(body, 'json', reception)
+    if (type.startsWith('application/x-ndjson')) return json.read(body, 'ndjson', reception)
+    return avro.read(body, reception)
+  }
 }
 
 function noteItems(request: FastifyRequest, batch: EventBatch, deps: EventRoutesDeps): void {
-  request.itemsAccepted = batch.events.length
+  request.itemsAccepted = batch.records.length
   request.itemsRejected = batch.rejectedItems
-  deps.onItems(batch.events.length, batch.rejectedItems)
+  deps.onItems(batch.records.length, batch.rejectedItems)
 }
 
 function noValidEvent({ rejected }: EventBatch): GatewayError {
@@ -161,9 +187,10 @@ function noValidEvent({ rejected }: EventBatch): GatewayError {
   return new GatewayError('NO_VALID_ITEM', 'Not one event of the body is valid: nothing was taken.', { faults })
 }
 
-function sendAccepted(reply: FastifyReply, { events, rejected }: EventBatch, durability: Durability): FastifyReply {
-  reply.code(202)
-  return reply.send({ accepted: events.length, rejected, durability })
+function sendAccepted(reply: FastifyReply, batch: EventBatch, durability: Durability): FastifyReply {
+  const { records, givenIds, rejected } = batch
+  const ids = givenIds.length === 0 ? {} : { event_ids: givenIds }
+  return reply.code(202).send({ accepted: records.length, ...ids, rejected, durability })
 }
 
 /** Written by hand, because metadata goes out as the text that came in, not parsed and written anew. */

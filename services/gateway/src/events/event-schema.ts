@@ -13,13 +13,15 @@ export const idPattern = '^[^\\u0000-\\u001f\\u007f-\\u009f]+$'
  */
 export const EventInput = Type.Object(
   {
-    event_id: Type.String({
-      minLength: 1,
-      maxLength: eventIdCharsMax,
-      pattern: idPattern,
-      description:
-        'Your id of the event: an event that is sent again under the same id counts once in the event store.',
-    }),
+    event_id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: eventIdCharsMax,
+        pattern: idPattern,
+        description:
+          'Your id of the event: an event that is sent again under the same id counts once in the event store. Without it the event gets a UUID, and counts each time it is sent.',
+      }),
+    ),
     user_id: Type.String({ minLength: 1, maxLength: userIdCharsMax, pattern: idPattern }),
     event_type: Type.String({
       minLength: 1,

@@ -1,3 +1,13 @@
+import type { RecordSender } from '../kafka/ports.ts'
+import type { EventTopic } from './event-encoder.ts'
+
+/** Where events go. */
+export interface EventIntake {
+  readonly topic: EventTopic
+  /** Throws `OVERLOADED` when too much waits already: then nothing was sent. */
+  readonly sender: RecordSender
+}
+
 /** An event as the store keeps it. */
 export interface KeptEvent {
   readonly eventId: string

@@ -85,9 +85,10 @@ export function registerMetrics(app: GatewayApp, registry: Registry): void {
     buckets: durationBuckets,
     registers: [registry],
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const labels = { method: request.method, route: request.routeOptions.url ?? '(unknown)', status: reply.statusCode }
     duration.observe(labels, (performance.now() - request.startedMs) / 1_000)
+    done()
   })
   for (const url of ['/metrics', '/api/v1/metrics']) {
     app.route({

@@ -33,7 +33,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   request.problemCode = problem.code
   if (status >= 500) logProblem(problem, error, request)
   // Here too, because an address that cannot be read never comes past the hook that sets it.
-  reply.header('x-request-id', request.id)
+  reply.header('x-request-id', request.id).header('cache-control', 'no-store')
   for (const [name, value] of Object.entries(problem.headers)) reply.header(name, value)
   const wait = problem.retryAfterSeconds ?? (status === 503 ? retryAfterSeconds : undefined)
   if (wait !== undefined) reply.header('retry-after', wait)
@@ -113,7 +113,10 @@ function fromStorage(cause: StorageError): GatewayError {
 
 const fastifyErrors: Readonly<Record<string, readonly [GatewayErrorCode, string]>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ['BODY_TOO_LARGE', 'The body is larger than this route takes.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'UNSUPPORTED_MEDIA_TYPE',
+    'This route does not take bodies of this type: most take application/json.',
+  ],
   FST_ERR_CTP_EMPTY_TYPE: ['UNSUPPORTED_MEDIA_TYPE', 'Say in Content-Type what the body is.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BAD_REQUEST', 'The body is not as long as Content-Length says.'],
   FST_ERR_MAX_PARAM_LENGTH: ['URI_TOO_LONG', 'A part of the path is too long.'],

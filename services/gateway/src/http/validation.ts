@@ -14,17 +14,14 @@ export function registerValidation(app: GatewayApp): void {
   app.addHook('onRoute', (route) => {
     route.attachValidation = true
   })
-  app.addHook('preHandler', async (request) => {
+  app.addHook('preHandler', (request, _reply, done) => {
     const { bodyFaults, validationError } = request
-    const content: Fault[] = (bodyFaults ?? []).map(({ pointer, detail }) => ({ in: 'body', pointer, detail }))
-    if (content.length === 0) {
-      if (validationError !== undefined) throw validationError
-      return
-    }
-    const tooDeep = bodyFaults?.some((fault) => fault.code === 'TOO_DEEP') === true
+    if (bodyFaults === null || bodyFaults.length === 0) return done(validationError)
+    const content: Fault[] = bodyFaults.map(({ pointer, detail }) => ({ in: 'body', pointer, detail }))
+    const tooDeep = bodyFaults.some((fault) => fault.code === 'TOO_DEEP') === true
     // A body that is nested too deep was not even parsed: what validation says of it would be wrong.
     const form = !tooDeep && validationError instanceof GatewayError ? validationError.faults : []
-    throw invalidBody([...content, ...form])
+    done(invalidBody([...content, ...form]))
   })
 }
 

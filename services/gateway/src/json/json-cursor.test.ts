@@ -158,7 +158,7 @@ describe('walking', () => {
     const text = '{"id":"caf\\u00e9 ü","list":[1, 2.5, true, null],"raw": { "x" : [1] }}'
     const bytes = Buffer.from(`  ${text} `)
     const cursor = new JsonCursor()
-    cursor.open(bytes, { start: 2, end: bytes.length, root: '/7' })
+    cursor.open(bytes, { start: 2, end: bytes.length, root: 7 })
     const seen: unknown[] = []
     cursor.enter()
     while (cursor.member()) {

@@ -72,8 +72,8 @@ export class JsonCursor {
   #ascii = true
 
   #limit = 0
-  /** Where the root value lies in the whole body, for pointers. */
-  #root = ''
+  /** Where the root value lies in the whole body, for pointers: the body itself, or an index in it. */
+  #root: number | undefined
   #depth = 0
   /** Per depth: how many members or items were entered, and the current key's bytes; an array has −1 as the key's start. */
   readonly #count = new Int32Array(jsonDepthMax + 1)
@@ -86,14 +86,17 @@ export class JsonCursor {
   readonly #ends = new Int32Array((jsonDepthMax + 1) * keysInPlace)
   readonly #keySets: (Set<string> | undefined)[] = new Array(jsonDepthMax + 1).fill(undefined)
 
-  /** Starts over with one JSON text: `bytes` from `start` to `end`, which lies at the pointer `root` of the body. Drops faults. */
-  open(bytes: Buffer, range: { readonly start: number; readonly end: number; readonly root?: string }): void {
+  /** Starts over with one JSON text: `bytes` from `start` to `end`, which is the body, or the item `root` of it. Drops faults. */
+  open(
+    bytes: Buffer,
+    range: { readonly start: number; readonly end: number; readonly root?: number | undefined },
+  ): void {
     this.bytes = bytes
     this.at = range.start
     this.#limit = range.end
-    this.#root = range.root ?? ''
+    this.#root = range.root
     this.#depth = 0
-    this.faults = []
+    if (this.faults.length > 0) this.faults = []
     this.#space()
   }
 
@@ -202,6 +205,11 @@ export class JsonCursor {
     return kind
   }
 
+  /** Whether the string that `value` read last holds escapes; without any, its bytes between the quotes are its text. */
+  get isEscaped(): boolean {
+    return this.#escaped
+  }
+
   /** The string that `value` read last, decoded. Lone surrogates come out as they went in: they are among the faults. */
   text(): string {
     if (this.#escaped) return JSON.parse(this.bytes.toString('utf8', this.start, this.end))
@@ -209,8 +217,17 @@ export class JsonCursor {
     return this.bytes.toString('utf8', this.start + 1, this.end - 1)
   }
 
-  /** The number that `value` read last. */
+  /** The number that `value` read last. Short whole numbers, which times are, take a third of the time without a text. */
   number(): number {
+    if (this.end - this.start <= exactDigits) {
+      let whole = 0
+      for (let at = this.start; ; at++) {
+        if (at === this.end) return whole
+        const digit = (this.bytes[at] ?? 0) - zero
+        if (digit < 0 || digit > 9) break
+        whole = whole * 10 + digit
+      }
+    }
     return Number(this.bytes.toString('latin1', this.start, this.end))
   }
 
@@ -221,7 +238,7 @@ export class JsonCursor {
 
   /** The pointer of the current place; `below` adds a step. */
   pointer(below?: string): string {
-    let pointer = this.#root
+    let pointer = this.#root === undefined ? '' : pointerStep(this.#root)
     for (let depth = 1; depth <= this.#depth; depth++) {
       if ((this.#count[depth] ?? 0) === 0) break
       const isArray = (this.#keyStart[depth] ?? 0) < 0
@@ -452,16 +469,30 @@ export class JsonCursor {
 
   /** Passes a string and returns a hash of its decoded text: equal texts have equal hashes, however they are escaped. */
   #hashedString(start: number): number {
-    this.#string()
-    const end = this.at - 1
+    const { bytes } = this
+    const limit = this.#limit
     let hash = 0x811c9dc5 | 0
-    if (this.#escaped) {
-      for (const byte of Buffer.from(decodeString(this.bytes, start, end), 'utf8')) {
-        hash = Math.imul(hash ^ byte, 0x01000193)
+    // Nearly all keys are ASCII without escapes: found, checked and hashed in one go, which is a seventh of the time of an event.
+    for (let at = start; at < limit; at++) {
+      const byte = bytes[at] ?? 0
+      if (byte === quote) {
+        this.at = at + 1
+        this.#escaped = false
+        this.#ascii = true
+        return hash
       }
-      return hash
+      if (byte < 0x20 || byte >= 0x80 || byte === backslash) break
+      hash = Math.imul(hash ^ byte, 0x01000193)
     }
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (this.bytes[i] ?? 0), 0x01000193)
+    return this.#hashedSlowly(start)
+  }
+
+  #hashedSlowly(start: number): number {
+    this.#string()
+    let hash = 0x811c9dc5 | 0
+    for (const byte of Buffer.from(decodeString(this.bytes, start, this.at - 1), 'utf8')) {
+      hash = Math.imul(hash ^ byte, 0x01000193)
+    }
     return hash
   }
 
