@@ -137,7 +137,9 @@ function gateway(options: ServiceOptions): Component {
     readyDeadlineMs: limits.readyDeadlineMs.service,
     prepare: async () => undefined,
     isReady: (signal) => answersOk(`${address}/readyz`, signal),
-    spec: nodeProcess(options, 'gateway', 'services/gateway/src/main.ts', {}),
+    spec: nodeProcess(options, 'gateway', 'services/gateway/src/main.ts', {
+      variables: { MILLRACE_SPILL_DIR: join(options.folders.state, 'gateway') },
+    }),
   }
 }
 
