@@ -23,6 +23,8 @@ class CutProducer {
   isAway = false
   /** Whether what is sent while it is cut off reaches the broker, though no answer comes back. */
   reaches: () => boolean = () => false
+  /** When what is sent while it is not cut off reaches the broker. */
+  arrival: Promise<void> = Promise.resolve()
   readonly #producer: Producer
 
   constructor(producer: Producer) {
@@ -30,7 +32,10 @@ class CutProducer {
   }
 
   async send(records: readonly OutgoingRecord[]) {
-    if (!this.isAway) return this.#producer.send(records)
+    if (!this.isAway) {
+      await this.arrival
+      return this.#producer.send(records)
+    }
     if (this.reaches()) await this.#producer.send(records)
     throw away
   }
@@ -118,6 +123,23 @@ describe('the replay', () => {
     await empty()
     expect(numbersIn(broker)).toEqual(upTo(51))
     expect(counted).toEqual({ spilled: 51, replayed: 1, landed: 50 })
+  })
+
+  it('waits for what the producer still repeats, and does not repeat that', async () => {
+    const broker = newBroker()
+    const { sender, producer, replay, counted, empty } = await openGateway(broker, new FaultyFiles())
+    const arrives = Promise.withResolvers<void>()
+    producer.arrival = arrives.promise
+    const slow = sender.send([record(0)])
+    producer.isAway = true
+    expect([await sender.send([record(1)]), await slow]).toEqual(['spooled', 'spooled'])
+    replay()
+    for (let turns = 0; turns < 100; turns++) await nextTurn()
+    expect(broker.read('events')).toEqual([])
+    arrives.resolve()
+    await empty()
+    expect(numbersIn(broker)).toEqual(upTo(2))
+    expect(counted).toMatchObject({ replayed: 1, landed: 1 })
   })
 
   it('sends the half of a request that had not reached Kafka', async () => {
