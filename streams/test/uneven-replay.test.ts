@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { count, memoryStores, StreamsBuilder, type Topology, tumblingWindows, utf8 } from '../src/index.ts'
 import { type CrashPoint, TopologyDriver } from '../src/testing/index.ts'
+import { CopiedStores } from './copied-stores.ts'
 import { loadingStores } from './loading-stores.ts'
 
 /*
@@ -83,6 +84,16 @@ const evenReading: readonly Step[] = Array.from({ length: partitions }, (_, part
   partition,
   records: recordsPerPartition,
 }))
+
+/** Leaves windows open over a commit of the task that counts: what is closed in the commit that it came in is never in a changelog. */
+const openWindows: readonly Step[] = [
+  ...Array.from(
+    { length: partitions },
+    (_, partition) => ({ kind: 'read', partition, records: 10 + 20 * partition }) as const,
+  ),
+  { kind: 'commit' },
+  { kind: 'commit' },
+]
 
 /** Reads as the steps say, then what they left over, and lets the windows close as input stops. */
 async function replay(
@@ -171,5 +182,26 @@ describe.each([0, 10_000])('with a grace of %d ms', (graceMs) => {
       }),
       { numRuns: 12 },
     )
+  })
+
+  test('so are they when copies take over that have forgotten all that they may', async () => {
+    let forgotten = 0
+    const steps = fc.array(fc.oneof({ weight: 2, arbitrary: read }, commit, crash), { maxLength: 25 })
+    await fc.assert(
+      fc.asyncProperty(histories, steps, async (history, interleaving) => {
+        const topology = countsTopology(graceMs)
+        const copies = new CopiedStores(topology, { events: partitions, hour: partitions, day: partitions })
+        const driver = new TopologyDriver(topology, { partitions, commit: 'manual', stores: copies.provider })
+        copies.follow(driver)
+        await replay(driver, history, [...openWindows, ...interleaving])
+        expect(driver.dropped).toEqual(new Map())
+        expectExact(driver, history, graceMs)
+        await driver.crash()
+        forgotten += copies.forgotten
+        await driver.close()
+      }),
+      { numRuns: 12 },
+    )
+    expect(forgotten).toBeGreaterThan(0)
   })
 })

@@ -1,4 +1,4 @@
-import { type CommittedOffset, partitionKey } from '../core/broker.ts'
+import { type CommittedOffset, partitionKey, type TopicPartition } from '../core/broker.ts'
 import { partitionOfKey } from '../core/murmur2.ts'
 import type { OutgoingRecord, RecordHeader } from '../core/record.ts'
 import type { Serde } from '../core/serde.ts'
@@ -132,6 +132,12 @@ export class TopologyDriver {
       if (store !== undefined) rows.push(...(await rowsOf(spec, store, task.partition)))
     }
     return rows
+  }
+
+  /** The offsets that are committed, by `partitionKey`, as `GroupMember.committed` has them. */
+  committed(partitions: readonly TopicPartition[]): ReadonlyMap<string, CommittedOffset> {
+    const asked = new Set(partitions.map(partitionKey))
+    return new Map([...this.#committed].filter(([key]) => asked.has(key)))
   }
 
   /** A task's stream time. */
