@@ -1,4 +1,11 @@
-import type { Admin, Broker, Fetcher, MemberReport, TopicPartition } from '../core/broker.ts'
+import {
+  type Admin,
+  type Broker,
+  type Fetcher,
+  type MemberReport,
+  partitionKey,
+  type TopicPartition,
+} from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -420,11 +427,15 @@ export class StreamThread {
     }
   }
 
-  /** The records at a committed offset are gone, deleted before they were processed: goes on where the source says, and says so. */
+  /**
+   * The records at a committed offset are gone, deleted before they were processed: goes on where the source says, and says so. Throws
+   * `OFFSET_OUT_OF_RANGE` when the log has ended before that offset.
+   */
   async #seekToReset(error: StreamsError, fetcher: Fetcher): Promise<void> {
     const { topic, partition } = error
     if (topic === undefined || partition === undefined) throw error
     const { topology, names, admin, logger } = this.#options
+    await this.#requireBelowLog(error, { topic, partition })
     const source = topology.subtopologies.flatMap(sourcesOf).find((node) => names.topic(node) === topic)
     const at = source?.offsetReset === 'latest' && !source.internal ? 'latest' : 'earliest'
     const [offset] = (await admin.listOffsets([{ topic, partition }], at)).values()
@@ -434,6 +445,22 @@ export class StreamThread {
       `records were deleted before they were processed: going on from the ${at} offset`,
     )
     fetcher.seek({ topic, partition, offset })
+  }
+
+  /** What has an offset in the log, or none yet, is another log than the one that was processed, also when it has grown beyond that offset by now. */
+  async #requireBelowLog(error: StreamsError, of: TopicPartition): Promise<void> {
+    const { admin, applicationId } = this.#options
+    const key = partitionKey(of)
+    const start = (await admin.listOffsets([of], 'earliest')).get(key)
+    const end = (await admin.listOffsets([of], 'latest')).get(key)
+    const { offset } = error
+    if (start === undefined || end === undefined || offset === undefined) throw error
+    if (offset < start) return
+    throw new StreamsError(
+      'OFFSET_OUT_OF_RANGE',
+      `${key} was processed up to offset ${offset}, but its log has ${start} to ${end}: the topic was deleted and created again, or a broker has lost records. Stop all processes and reset this topic's offsets of group ${applicationId} to go on: to the latest, or, to process its records again, to the earliest`,
+      { ...of, offset, cause: error },
+    )
   }
 
   async #process(fetcher: Fetcher): Promise<void> {

@@ -546,3 +546,24 @@ describe('records that retention deleted before they were processed', () => {
     expect(next.state).toBe('running')
   })
 })
+
+describe('a committed offset that lies beyond the end of its log', () => {
+  it('ends the application: from the beginning, records would count twice', async () => {
+    send(70)
+    const first = app()
+    await first.start()
+    await until(allCounted)
+    await first.close()
+    const admin = await broker.openAdmin()
+    await admin.deleteTopics(['in'])
+    broker.createTopic('in', partitions)
+    const counted = broker.read('out').length
+    send(14)
+    const next = app()
+    await next.start()
+    const error = await next.failed
+    expect(error).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', topic: 'in', partition: 0, offset: 40 })
+    expect(String(error)).toMatch(/in-0 was processed up to offset 40, but its log has 0 to 8: .* of group app/)
+    expect(broker.read('out')).toHaveLength(counted)
+  })
+})
