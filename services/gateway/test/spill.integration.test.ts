@@ -115,6 +115,9 @@ describe('under load,', () => {
       checks: { kafka: { status: 'down' }, spill: { status: 'down' }, intake: { status: 'ok' } },
     })
     expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200)
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text()
+    expect(metrics).toMatch(/^millrace_gateway_spill_active\{.*\} 1$/m)
+    expect(metrics).toMatch(/^millrace_gateway_spill_requests\{.*\} [1-9]/m)
 
     await kafka.start()
     await untilMore(load, 'kafka', 300)
@@ -166,7 +169,9 @@ describe('under load,', () => {
     kafka.pause()
     await untilMore(load, 'spooled', 2_000)
     kafka.resume()
-    await expect.poll(() => gateway.log(), { timeout: 60_000, interval: 1 }).toMatch(/the spill log is replayed/)
+    await expect
+      .poll(() => gateway.log(), { timeout: 60_000, interval: 1 })
+      .toContain('the spill log is being replayed')
     gateway.process.kill('SIGKILL')
     await openGateway()
     load.redirect(gateway.url)
@@ -174,4 +179,23 @@ describe('under load,', () => {
     await load.stop()
     await judge(load, run)
   }, 120_000)
+})
+
+it('stops in time while Kafka is away, and goes on where it stopped', async () => {
+  const run = `stop-${randomUUID().slice(0, 8)}`
+  const load = startLoad(run)
+  await untilMore(load, 'kafka', 100)
+  kafka.pause()
+  await untilMore(load, 'spooled', 100)
+  const stopped = await gateway.stop()
+  await load.stop()
+  kafka.resume()
+  expect(stopped.code).toBe(0)
+  await openGateway()
+  await expect.poll(health, soon).toMatchObject({ status: 'ok' })
+  await judge(load, run)
+}, 120_000)
+
+it('two gateways cannot share a directory', async () => {
+  await expect(startGateway({ MILLRACE_SPILL_DIR: directory })).rejects.toThrow('another gateway uses')
 })

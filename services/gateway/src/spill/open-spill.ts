@@ -51,9 +51,9 @@ export async function openSpill(options: SpillOptions): Promise<Spill> {
   const files = await openNodeFiles(join(options.directory, 'log'))
   const lock = await lockDirectory(options.directory)
   const log = await SpillLog.open({ files, bytesMax: options.bytesMax, logger })
-  if (log.entries > 0 || log.lost > 0) {
-    logger.warn({ entries: log.entries, bytes: log.bytes, lost: log.lost }, 'the spill log of an earlier run is found')
-  }
+  if (log.entries > 0)
+    logger.warn({ count: log.entries, bytes: log.bytes }, 'the spill log holds requests of an earlier run')
+  if (log.lost > 0) logger.error({ count: log.lost }, 'requests in the spill log are damaged and lost')
   const ends = createTopicEnds(options.topics)
   const admin = await broker.openAdmin()
   await waitFor('Kafka', () => ends.refresh(admin), { logger, signal: options.signal })

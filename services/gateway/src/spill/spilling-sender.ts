@@ -212,9 +212,7 @@ export class SpillingSender implements RecordSender {
     setImmediate(() => {
       if (this.#flights.has(oldest)) {
         this.#open(new StreamsError('BROKER_UNAVAILABLE', `no answer within ${this.#afterMs} ms`))
-      } else if (this.#flights.size > 0) {
-        this.#timer ??= setTimeout(() => this.#look(), this.#afterMs)
-      }
+      } else if (this.#timer === undefined) this.#look()
     })
   }
 
