@@ -1,7 +1,10 @@
 import { createServer, connect as open, type Server, type Socket } from 'node:net'
 
-/** What happens to a request: passed on; lost with its connection before it reaches the broker; done, and only its answer lost. */
-export type Fate = 'pass' | 'loseRequest' | 'loseAnswer'
+/**
+ * What happens to a request: passed on; lost with its connection before it reaches the broker; done, and only its answer lost; swallowed, as by a
+ * broker without power, whose connection stays open and brings nothing any more.
+ */
+export type Fate = 'pass' | 'loseRequest' | 'loseAnswer' | 'silence'
 
 /** Kafka's numbers of the requests that tests treat specially. */
 export const apiKeys = {
@@ -56,6 +59,7 @@ export class FaultProxy {
     const broker = open(this.#target.port, this.#target.host)
     let pending = Buffer.alloc(0)
     let losesAnswer = false
+    let isSilent = false
     for (const [socket, other] of [
       [client, broker],
       [broker, client],
@@ -69,7 +73,7 @@ export class FaultProxy {
     }
     client.on('data', (chunk) => {
       pending = Buffer.concat([pending, chunk])
-      while (pending.length >= 8 && pending.length >= 4 + pending.readInt32BE(0)) {
+      while (!isSilent && pending.length >= 8 && pending.length >= 4 + pending.readInt32BE(0)) {
         const request = pending.subarray(0, 4 + pending.readInt32BE(0))
         pending = pending.subarray(request.length)
         const fate = this.decide(request.readInt16BE(4))
@@ -78,12 +82,13 @@ export class FaultProxy {
           return
         }
         if (fate === 'loseAnswer') losesAnswer = true
-        broker.write(request)
+        if (fate === 'silence') isSilent = true
+        else broker.write(request)
       }
     })
     broker.on('data', (chunk) => {
       if (losesAnswer) client.destroy()
-      else client.write(chunk)
+      else if (!isSilent) client.write(chunk)
     })
   }
 }

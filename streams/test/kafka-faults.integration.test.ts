@@ -222,6 +222,28 @@ describe('the Kafka adapter, when connections are lost', () => {
     await heir.close()
   })
 
+  it('a group member outlives a connection that brings no answer any more', async () => {
+    const topic = await makeTopic()
+    const calls: string[] = []
+    const options = { groupId: unique('group'), rebalance: 'cooperative', sessionTimeoutMs: 6_000 } as const
+    const member = await stormy.openGroupMember({ clientId: 'stormy', ...options })
+    await member.join([topic], {
+      onAssigned: async () => void calls.push('assigned'),
+      onRevoked: async () => void calls.push('revoked'),
+      onLost: async () => void calls.push('lost'),
+    })
+    let beats = 0
+    proxy.decide = (apiKey) => {
+      if (apiKey !== apiKeys.heartbeat) return 'pass'
+      return ++beats === 2 ? 'silence' : 'pass'
+    }
+    // Longer than its session lasts.
+    await expect.poll(() => beats, { timeout: patienceMs }).toBeGreaterThan(14)
+    await member.commit([{ topic, partition: 0, offset: 1, metadata: '' }])
+    expect(calls).toEqual(['assigned'])
+    await member.close()
+  })
+
   it('everything says so when no broker can be reached, and works again when one can', async () => {
     const topic = await makeTopic()
     const producer = await stormy.openProducer({ clientId: 'stormy', deliveryTimeoutMs: 1_500 })

@@ -11,9 +11,9 @@ import type {
   TransactionalProducerOptions,
 } from '../core/broker.ts'
 import { KafkaAdmin } from './admin.ts'
-import { Cluster, type ClusterOptions } from './cluster.ts'
+import { Cluster, type ClusterOptions, type GroupTimeouts } from './cluster.ts'
 import { KafkaFetcher } from './fetcher.ts'
-import { KafkaGroupMember, rebalanceTimeoutDefaultMs } from './group.ts'
+import { groupTimeouts, KafkaGroupMember } from './group.ts'
 import { KafkaProducer } from './producer.ts'
 import { KafkaTransactionalProducer } from './transactional-producer.ts'
 
@@ -25,13 +25,13 @@ export type KafkaOptions = ClusterOptions
  * opened it. Throws `INVALID_CONFIG` when a broker's address cannot be read.
  */
 export function connectKafka(options: KafkaOptions): Broker {
-  const cluster = (clientId: string, joinTimeoutMs = 0) => new Cluster({ ...options, clientId }, joinTimeoutMs)
+  const cluster = (clientId: string, group?: GroupTimeouts) => new Cluster({ ...options, clientId }, group)
   cluster(options.clientId)
   return {
     openFetcher: async (fetcher: FetcherOptions): Promise<Fetcher> =>
       new KafkaFetcher(cluster(fetcher.clientId), fetcher),
     openGroupMember: async (member: GroupMemberOptions): Promise<GroupMember> =>
-      new KafkaGroupMember(cluster(member.clientId, member.rebalanceTimeoutMs ?? rebalanceTimeoutDefaultMs), member),
+      new KafkaGroupMember(cluster(member.clientId, groupTimeouts(member)), member),
     openProducer: (producer: ProducerOptions): Promise<Producer> =>
       opened(cluster(producer.clientId), (own) => KafkaProducer.open(own, producer)),
     openTransactionalProducer: (producer: TransactionalProducerOptions): Promise<TransactionalProducer> =>

@@ -42,9 +42,17 @@ export interface TopicMetadata {
 
 /**
  * What a connection is for. A broker answers the requests of one connection in order, so that whatever waits at the broker (a fetch, a join)
- * needs one of its own.
+ * needs one of its own, and so does what must not wait: a heartbeat.
  */
-export type ConnectionPurpose = 'control' | 'produce' | 'fetch' | 'tail' | 'join'
+export type ConnectionPurpose = 'control' | 'produce' | 'fetch' | 'tail' | 'join' | 'heartbeat'
+
+/** How long a group member waits for its coordinator. */
+export interface GroupTimeouts {
+  /** How long a join may wait at the broker. */
+  readonly joinTimeoutMs: number
+  /** How long a heartbeat may take, its connection included; well below the session timeout, so that there is time for another attempt. */
+  readonly heartbeatTimeoutMs: number
+}
 
 interface Address {
   readonly host: string
@@ -66,8 +74,7 @@ export class Cluster {
   readonly #failedMs = new Map<string, number>()
   #turn = 0
 
-  /** `joinTimeoutMs`: how long a join may wait at the broker. */
-  constructor(options: ClusterOptions, joinTimeoutMs = 0) {
+  constructor(options: ClusterOptions, group: Partial<GroupTimeouts> = {}) {
     this.#options = options
     this.#bootstrap = options.brokers.map(parseAddress)
     if (this.#bootstrap.length === 0)
@@ -80,7 +87,8 @@ export class Cluster {
       produce: produceTimeoutMs,
       fetch: requestTimeoutMs,
       tail: requestTimeoutMs,
-      join: requestTimeoutMs + joinTimeoutMs,
+      join: requestTimeoutMs + (group.joinTimeoutMs ?? 0),
+      heartbeat: Math.min(requestTimeoutMs, group.heartbeatTimeoutMs ?? requestTimeoutMs),
     }
   }
 
@@ -156,6 +164,12 @@ export class Cluster {
   /** All brokers that are known. */
   brokerIds(): readonly number[] {
     return [...this.#addresses.keys()]
+  }
+
+  /** A broker has not answered: whatever any broker can do is asked of the others first for a while. */
+  avoid(nodeId: number): void {
+    const address = this.#addresses.get(nodeId)
+    if (address !== undefined) this.#failedMs.set(keyOf(address), performance.now())
   }
 
   /** A connection to a broker; opened when there is none. Throws `BROKER_UNAVAILABLE`. */
@@ -235,7 +249,7 @@ export class Cluster {
     const { clientId, tls, sasl, reach } = this.#options
     const { host, port } = reach?.(address) ?? address
     const connection = new Connection(clientId, {
-      connectTimeout: kafkaLimits.connectTimeoutMs,
+      connectTimeout: Math.min(kafkaLimits.connectTimeoutMs, this.#requestTimeoutMs[purpose]),
       requestTimeout: this.#requestTimeoutMs[purpose],
       maxInflights: kafkaLimits.inFlightMax,
       ...(tls === undefined ? {} : { tls, tlsServerName: isIP(host) === 0 }),

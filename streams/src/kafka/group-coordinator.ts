@@ -110,9 +110,9 @@ export class GroupCoordinator {
     return { errorCode: this.#noted(response.errorCode), assignment: response.assignment }
   }
 
-  /** Returns the answer's error code. */
+  /** Returns the answer's error code. One that does not come in time says that the coordinator is gone, while there is time to find another one. */
   async heartbeat(member: GroupMetadata): Promise<number> {
-    const response = await this.#call('control', `heartbeat of group ${this.#groupId}`, (connection) =>
+    const response = await this.#call('heartbeat', `heartbeat of group ${this.#groupId}`, (connection) =>
       heartbeatV4.api.async(connection, this.#groupId, member.generationId, member.memberId, member.groupInstanceId),
     )
     return this.#noted(response.errorCode)
@@ -203,11 +203,12 @@ export class GroupCoordinator {
     what: string,
     request: (connection: Connection) => Promise<Response>,
   ): Promise<Response> {
+    this.#nodeId ??= await this.#cluster.findCoordinator('group', this.#groupId)
+    const nodeId = this.#nodeId
     try {
-      this.#nodeId ??= await this.#cluster.findCoordinator('group', this.#groupId)
-      const connection = await this.#cluster.connection(this.#nodeId, purpose)
-      return await responseOf(request(connection), what)
+      return await responseOf(request(await this.#cluster.connection(nodeId, purpose)), what)
     } catch (error) {
+      this.#cluster.avoid(nodeId)
       this.#nodeId = undefined
       throw error
     }

@@ -12,7 +12,7 @@ import {
 import { hasCode, StreamsError } from '../core/errors.ts'
 import { GenerationGate } from '../core/generation-gate.ts'
 import { type Logger, silentLogger } from '../core/logger.ts'
-import type { Cluster } from './cluster.ts'
+import type { Cluster, GroupTimeouts } from './cluster.ts'
 import { GroupCoordinator, membershipRefusal } from './group-coordinator.ts'
 import { GroupLeader } from './group-leader.ts'
 import { decodeAssignment, encodeSubscription } from './group-protocol.ts'
@@ -25,7 +25,18 @@ import { backoffMs, pause } from './retry.ts'
 const sessionTimeoutDefaultMs = 10_000
 
 /** How long handlers may take at a rebalance, unless said otherwise. */
-export const rebalanceTimeoutDefaultMs = 60_000
+const rebalanceTimeoutDefaultMs = 60_000
+
+/** Of a session: after a heartbeat without an answer there is time for two more, at another coordinator. */
+const heartbeatsPerSession = 3
+
+/** What a member's connections wait for. */
+export function groupTimeouts({
+  sessionTimeoutMs = sessionTimeoutDefaultMs,
+  rebalanceTimeoutMs = rebalanceTimeoutDefaultMs,
+}: GroupMemberOptions): GroupTimeouts {
+  return { joinTimeoutMs: rebalanceTimeoutMs, heartbeatTimeoutMs: Math.ceil(sessionTimeoutMs / heartbeatsPerSession) }
+}
 
 /**
  * Beats at least this often, however long the session timeout is: a member learns of a rebalance with its next beat, and until the last one has,
@@ -208,7 +219,9 @@ export class KafkaGroupMember implements GroupMember {
     const heartbeat = new Heartbeat({
       coordinator: this.#coordinator,
       member: generation.member,
-      intervalMs: generation.isComplete ? Math.min(heartbeatMaxMs, this.#sessionTimeoutMs / 3) : heartbeatSoonMs,
+      intervalMs: generation.isComplete
+        ? Math.min(heartbeatMaxMs, this.#sessionTimeoutMs / heartbeatsPerSession)
+        : heartbeatSoonMs,
       signal: this.#cluster.signal,
       random: this.#cluster.random,
       wantsRebalance: () => this.#leader.wantsRebalance(),
