@@ -205,6 +205,9 @@ export interface Producer {
    * Sends records; those of one partition keep their order, also across calls. Resolves when all are acknowledged by all in-sync replicas.
    * Throws `RECORD_TOO_LARGE` (none of the call is sent), `BROKER_UNAVAILABLE` (the records may still appear once; the message says when they
    * will not), `TOPIC_MISSING`, `BROKER_REFUSED`. Waits for room while too much is unacknowledged.
+   *
+   * Records that carry times older than a day are only sent at least once: a broker that is started again has forgotten their producer
+   * (`producer.id.expiration.ms` goes by the records' times), and appends a repeated batch a second time. Transactions are not concerned.
    */
   send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
   /** Waits for what is in flight, then closes; idempotent. */

@@ -14,7 +14,7 @@ import { killsOf, type PlannedFault, planFaults } from './fault-plan.ts'
 import { type FaultRecord, FaultRunner, faultText } from './fault-runner.ts'
 import { Instances } from './instances.ts'
 import { judge, readResults } from './judgement.ts'
-import { drainDeadlineMs, instancesCount, openKillsNeeded, partitions } from './limits.ts'
+import { drainDeadlineMs, instancesCount, openKillsNeeded, partitions, windowSizeMs } from './limits.ts'
 import { LiveReader } from './live-reader.ts'
 import { reportText, verdictOf, verdictText } from './run-report.ts'
 import { abortMarkers, type ReadRecord } from './topic-log.ts'
@@ -69,7 +69,9 @@ class EngineRun {
     this.#broker = connectKafka({ brokers, clientId: 'faults-checker' })
     const retry = { retries: 20, initialRetryTime: 100, maxRetryTime: 2_000 }
     this.#admin = new Kafka({ clientId: 'faults-admin', brokers, logLevel: logLevel.NOTHING, retry }).admin()
-    this.#source = new EventSource(seed)
+    // From now on: a broker that is started again has forgotten producers whose last records carry times older than a day
+    // (producer.id.expiration.ms), and appends what they repeat a second time.
+    this.#source = new EventSource(seed, this.#startedMs - (this.#startedMs % windowSizeMs))
     const guarantee = sabotage === 'at-least-once' ? 'at_least_once' : 'exactly_once'
     // Every other seed: with copies at others, takeovers go on from these, and numbers move only when a copy has caught up.
     const numStandbys = seed % 2

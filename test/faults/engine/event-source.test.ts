@@ -3,7 +3,7 @@ import { EventSource, windowOf } from './event-source.ts'
 import { disorderMs, graceMs, partitions } from './limits.ts'
 
 const events = (seed: number, count = 5_000) => {
-  const source = new EventSource(seed)
+  const source = new EventSource(seed, 1_750_000_000_000)
   return { source, given: Array.from({ length: count }, () => source.next()) }
 }
 

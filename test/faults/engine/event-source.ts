@@ -3,7 +3,6 @@ import { disorderMs, eventsPerSecond, eventTimeSpeed, partitions, windowSizeMs }
 import type { FaultEvent, Totals } from './topology.ts'
 
 const types = Array.from({ length: 40 }, (_, index) => `type-${String(index).padStart(2, '0')}`)
-const firstMs = 1_750_000_000_000
 const valueMax = 1_000
 const usersMax = 5_000
 
@@ -15,22 +14,24 @@ export interface PlacedEvent {
 }
 
 /**
- * The input, event after event: the same for the same seed. Few types are frequent and many are rare; one event in five comes out of order. Keeps
+ * The input, event after event, from `firstMs` on: the same for the same seed. Few types are frequent and many are rare; one event in five comes out of order. Keeps
  * the totals of what it gave, to be compared with what is in the topic.
  */
 export class EventSource {
   readonly totals = new Map<string, { count: number; sum: number }>()
   given = 0
   readonly #random: Random
+  readonly #firstMs: number
   readonly #newestMs = new Float64Array(partitions)
 
-  constructor(seed: number) {
+  constructor(seed: number, firstMs: number) {
     this.#random = new Random(seed)
+    this.#firstMs = firstMs
   }
 
   next(): PlacedEvent {
     const random = this.#random
-    const newest = firstMs + Math.floor((this.given * 1_000 * eventTimeSpeed) / eventsPerSecond)
+    const newest = this.#firstMs + Math.floor((this.given * 1_000 * eventTimeSpeed) / eventsPerSecond)
     const at = random.next() < 0.2 ? newest - random.int(0, disorderMs) : newest
     const type = types[Math.floor(random.next() ** 2 * types.length)] ?? ''
     const partition = random.int(0, partitions)
