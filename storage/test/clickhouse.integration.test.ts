@@ -43,6 +43,44 @@ describe('migrateClickHouse', () => {
   })
 })
 
+describe('EventRepository.receipts and storedSince', () => {
+  const userId = uniqueName('receipt')
+  const timeMs = Date.UTC(2026, 1, 3)
+  const rows = ["a'b\\c", 'ü, ]', 'plain'].map((name) => ({
+    eventId: `${userId} ${name}`,
+    userId,
+    eventType: 'view',
+    timestampMs: timeMs,
+    value: null,
+    metadata: '{}',
+  }))
+  const ids = rows.map(({ eventId }) => eventId)
+
+  beforeAll(() => insertEvents(rows))
+
+  it('says where the record of an id lies', async () => {
+    expect(await events.receipts(ids[1] ?? '', 10)).toEqual([
+      {
+        eventId: ids[1],
+        userId,
+        eventType: 'view',
+        timestampMs: timeMs,
+        receivedAtMs: timeMs,
+        partition: 0,
+        offset: 1,
+      },
+    ])
+    expect(await events.receipts('nobody', 10)).toEqual([])
+  })
+
+  it('finds those of the ids that are there, whatever characters they have', async () => {
+    const range = { fromMs: timeMs, toMs: timeMs }
+    const found = await events.storedSince({ ...range, eventIds: [...ids, 'nobody'] })
+    expect([...found].sort()).toEqual(ids.map((id) => [id, timeMs]).sort())
+    expect((await events.storedSince({ eventIds: ids, fromMs: timeMs + 1, toMs: timeMs + 5 })).size).toBe(0)
+  })
+})
+
 describe('EventRepository.page', () => {
   const userId = uniqueName("o'hara\\")
   const startMs = Date.UTC(2026, 0, 31, 23, 59, 58)

@@ -25,6 +25,8 @@ const guarded: readonly { method: 'GET' | 'POST'; url: string; body?: object; ro
   { method: 'POST', url: '/events', body: event, roles: ['admin', 'producer'] },
   { method: 'GET', url: '/api/v1/events', roles: ['admin', 'analyst'] },
   { method: 'GET', url: '/events', roles: ['admin', 'analyst'] },
+  { method: 'GET', url: '/api/v1/events/e-1/receipt', roles: ['admin', 'analyst'] },
+  { method: 'GET', url: '/events/e-1/receipt', roles: ['admin', 'analyst'] },
   { method: 'GET', url: '/api/v1/stats', roles: ['admin', 'analyst'] },
   { method: 'GET', url: '/stats', roles: ['admin', 'analyst'] },
   { method: 'GET', url: '/api/v1/stats/stream?time_interval=nonsense', roles: ['admin', 'analyst'] },
@@ -57,7 +59,7 @@ describe('access', () => {
           .filter(([, operation]) => operation.security === undefined)
           .map(
             ([method]) =>
-              `${method.toUpperCase()} ${path.replace('{lead_id}', '7b0c1d2e-0000-4000-8000-000000000000')}`,
+              `${method.toUpperCase()} ${path.replace('{lead_id}', '7b0c1d2e-0000-4000-8000-000000000000').replace('{event_id}', 'e-1')}`,
           ),
     )
     expect(described.filter((route) => !paths.has(route))).toEqual([])
@@ -294,8 +296,9 @@ describe('errors', () => {
   })
 
   it('of ours tell the client nothing about us', async () => {
+    const refuse = () => Promise.reject(new Error("Duplicate entry 'a@b.c' at 10.0.0.5:3306"))
     const failing = await openTestApp({
-      eventStore: { page: () => Promise.reject(new Error("Duplicate entry 'a@b.c' at 10.0.0.5:3306")) },
+      eventStore: { page: refuse, receipts: refuse, storedSince: refuse },
     })
     const answer = await failing.app.inject({ url: '/events', headers: { authorization: failing.bearer('admin') } })
     expect(answer.statusCode).toBe(500)
@@ -377,8 +380,8 @@ describe('the log of the API', () => {
   it('has an entry for every request, without bodies or personal data', async () => {
     test.apiLogs.length = 0
     const headers = { authorization: test.bearer('producer') }
-    await test.app.inject({ method: 'POST', url: '/events?x=1', headers, body: [event, {}] })
-    await test.app.inject({ url: '/api/v1/leads/7b0c1d2e-0000-4000-8000-000000000000', headers })
+    await test.app.inject({ method: 'POST', url: '/events', headers, body: [event, {}] })
+    await test.app.inject({ url: '/api/v1/leads/7b0c1d2e-0000-4000-8000-000000000000?x=1', headers })
     await test.app.inject({ url: '/nothing' })
     await test.app.inject({ url: '/livez' })
     expect(test.apiLogs).toMatchObject([
@@ -439,6 +442,7 @@ describe('the document of the API', () => {
     expect(document.openapi).toBe('3.1.0')
     expect(Object.keys(document.paths).sort()).toEqual([
       '/api/v1/events',
+      '/api/v1/events/{event_id}/receipt',
       '/api/v1/health',
       '/api/v1/lead/process',
       '/api/v1/lead/process-async',

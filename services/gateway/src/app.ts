@@ -13,6 +13,7 @@ import { startAccountUpkeep } from './accounts/upkeep.ts'
 import { GatewayError } from './errors.ts'
 import { registerEventRoutes } from './events/event-routes.ts'
 import type { EventIntake, EventStore } from './events/ports.ts'
+import { createStoredWatch } from './events/stored-watch.ts'
 import { type ApiLogSink, registerApiLog } from './http/api-log.ts'
 import { type Auth, registerAuth, type TokenSettings } from './http/auth.ts'
 import { registerBodies } from './http/body.ts'
@@ -218,9 +219,12 @@ function registerAccounts(app: GatewayApp, deps: GatewayDeps, { signToken, crede
 
 async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<void> {
   const { metrics } = deps
+  const watch = createStoredWatch(deps.eventStore, deps.nowMs)
+  app.addHook('preClose', async () => watch.close())
   const eventDeps = {
     events: deps.events,
     eventStore: deps.eventStore,
+    watch,
     onItems: (accepted: number, rejected: number) => metrics.items('event', accepted, rejected),
   }
   const statsDeps = {

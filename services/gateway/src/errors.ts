@@ -12,6 +12,7 @@ export const problems = {
   INVALID_REFRESH_TOKEN: { status: 401, title: 'A valid refresh token is required' },
   FORBIDDEN: { status: 403, title: 'Your role does not allow this' },
   ROUTE_NOT_FOUND: { status: 404, title: 'There is no such route' },
+  EVENT_NOT_FOUND: { status: 404, title: 'There is no such event' },
   LEAD_NOT_FOUND: { status: 404, title: 'There is no such lead' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'This route does not know the method' },
   REQUEST_TIMEOUT: { status: 408, title: 'The request did not arrive in time' },

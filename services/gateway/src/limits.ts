@@ -76,6 +76,16 @@ export const eventFutureMsMax = 5 * 60_000
 export const rejectionsMax = 20_000
 /** What encoded events are written into: some 800 of them, so that a request of one event does not cost an allocation outside of the heap. */
 export const eventSlabBytes = 256 * 1024
+/** How long `?wait=stored` waits: the sink needs a second, or several while it catches up. */
+export const storedWaitMsMax = 10_000
+/** Between two questions to the store, for all that wait together. */
+export const storedPollMs = 200
+/** Requests that wait at the same time; more are answered as if they had not asked. */
+export const storedWaitersMax = 500
+/** Ids of one question; the rest is asked for when some of these are there. */
+export const storedIdsPerQuery = 1_000
+/** Records that a receipt lists: an id that was used so often is no id. */
+export const receiptRecordsMax = 10
 export const eventsPageDefault = 100
 export const eventsPageMax = 1_000
 

@@ -81,7 +81,11 @@ export async function openTestApp(
     apiLog: { add: (entry) => apiLogs.push(entry) },
     accounts,
     events: intakeOf(events),
-    eventStore: { page: async () => ({ events: [], nextCursor: null }) },
+    eventStore: {
+      page: async () => ({ events: [], nextCursor: null }),
+      receipts: async () => [],
+      storedSince: async () => new Map(),
+    },
     leads,
     leadsNow: leads,
     leadStore: {

@@ -29,7 +29,7 @@ export type Row = Readonly<Record<string, unknown>>
 /** A query whose values are bound: `{name:Type}` in the text, never pasted into it. */
 export interface Query {
   readonly sql: string
-  readonly params?: Readonly<Record<string, string | number>>
+  readonly params?: Readonly<Record<string, string | number | readonly string[]>>
 }
 
 /** An Avro object container on its way into a table. */

@@ -35,6 +35,17 @@ export interface EventPage {
   readonly nextCursor: string | null
 }
 
+/** Where the record of a stored event lies in Kafka. */
+export interface StoredRecord {
+  readonly eventId: string
+  readonly userId: string
+  readonly eventType: string
+  readonly timestampMs: number
+  readonly receivedAtMs: number
+  readonly partition: number
+  readonly offset: number
+}
+
 /** Raw events in ClickHouse. */
 export interface EventRepository {
   /**
@@ -42,6 +53,17 @@ export interface EventRepository {
    * Throws `INVALID_QUERY` for a bad limit, time or cursor, `QUERY_TOO_EXPENSIVE` when the filters are too wide for the time limit.
    */
   page(query: EventQuery): Promise<EventPage>
+  /**
+   * The rows of an id, the one received last first, at most `limit`. Rows of resends are there until ClickHouse merges them. Throws
+   * `QUERY_TOO_EXPENSIVE` when that takes too long.
+   */
+  receipts(eventId: string, limit: number): Promise<readonly StoredRecord[]>
+  /** Which of the ids are stored with a time of the range, both ends included, and when each was received last (milliseconds). */
+  storedSince(range: {
+    readonly eventIds: readonly string[]
+    readonly fromMs: number
+    readonly toMs: number
+  }): Promise<ReadonlyMap<string, number>>
 }
 
 /** The repository of `events`. */
@@ -63,6 +85,31 @@ export function createEventRepository(clickHouse: ClickHouse): EventRepository {
       const last = rows.length > query.limit ? events.at(-1) : undefined
       return { events, nextCursor: last === undefined ? null : encodeEventCursor(last) }
     },
+
+    async receipts(eventId, limit) {
+      const rows = await clickHouse.query('reading a receipt', {
+        // Without any other filter it is the index of ids that makes this cheap.
+        sql: `SELECT event_id, user_id, event_type, toUnixTimestamp64Milli(timestamp) AS timestamp_ms,
+                toUnixTimestamp64Milli(received_at) AS received_ms, _partition, _offset
+              FROM events WHERE event_id = {event_id:String}
+              ORDER BY received_at DESC, _partition, _offset DESC
+              LIMIT {rows:UInt32}`,
+        params: { event_id: eventId, rows: limit },
+      })
+      return rows.map(toRecord)
+    },
+
+    async storedSince({ eventIds, fromMs, toMs }) {
+      const rows = await clickHouse.query('looking for events', {
+        sql: `SELECT event_id, max(toUnixTimestamp64Milli(received_at)) AS received_ms
+              FROM events
+              WHERE timestamp BETWEEN fromUnixTimestamp64Milli({from_ms:Int64}) AND fromUnixTimestamp64Milli({to_ms:Int64})
+                AND event_id IN {event_ids:Array(String)}
+              GROUP BY event_id`,
+        params: { event_ids: eventIds, from_ms: checkedTime(fromMs, 'from'), to_ms: checkedTime(toMs, 'to') },
+      })
+      return new Map(rows.map((row) => [textOf(row, 'event_id'), numberOf(row, 'received_ms')]))
+    },
   }
 }
 
@@ -74,6 +121,18 @@ function toEvent(row: Row): StoredEvent {
     timestampMs: numberOf(row, 'timestamp_ms'),
     value: nullableNumberOf(row, 'value'),
     metadata: textOf(row, 'metadata'),
+  }
+}
+
+function toRecord(row: Row): StoredRecord {
+  return {
+    eventId: textOf(row, 'event_id'),
+    userId: textOf(row, 'user_id'),
+    eventType: textOf(row, 'event_type'),
+    timestampMs: numberOf(row, 'timestamp_ms'),
+    receivedAtMs: numberOf(row, 'received_ms'),
+    partition: numberOf(row, '_partition'),
+    offset: numberOf(row, '_offset'),
   }
 }
 

@@ -19,6 +19,7 @@ export {
   type EventQuery,
   type EventRepository,
   type StoredEvent,
+  type StoredRecord,
 } from './event-repository.ts'
 export { createStatsRepository, type StatsQuery, type StatsRepository, type StoredStats } from './stats-repository.ts'
 export { dateTime64MaxMs, pageRowsMax, rangeRowsMax } from './limits.ts'

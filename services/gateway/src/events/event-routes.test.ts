@@ -2,11 +2,14 @@ import { writeUvarint } from '@millrace/streams'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openTestApp, type TestApp } from '../../test/test-app.ts'
 import { GatewayError } from '../errors.ts'
-import type { EventListing, KeptEvent } from './ports.ts'
+import { receiptRecordsMax } from '../limits.ts'
+import type { EventListing, EventReceipt, KeptEvent } from './ports.ts'
 
 let test: TestApp
 const listings: EventListing[] = []
 const kept: KeptEvent[] = []
+const receipts: EventReceipt[] = []
+let isStored = true
 
 beforeAll(async () => {
   test = await openTestApp({
@@ -15,6 +18,11 @@ beforeAll(async () => {
         listings.push(listing)
         return { events: kept, nextCursor: 'next' }
       },
+      receipts: async (eventId, limit) => {
+        expect(limit).toBe(receiptRecordsMax)
+        return receipts.filter((receipt) => receipt.eventId === eventId)
+      },
+      storedSince: async ({ eventIds }) => new Map(eventIds.map((id) => [id, isStored ? Date.now() : 0])),
     },
   })
 })
@@ -164,6 +172,27 @@ describe('posting events', () => {
     expect([answer.statusCode, answer.json().detail]).toEqual([400, 'The body is not valid UTF-8.'])
   })
 
+  it('waits for the store when it is asked to, and says when it has the events', async () => {
+    const answer = await post([event, { ...event, user_id: 7 }], 'application/json', '/events?wait=stored')
+    expect(answer.statusCode).toBe(200)
+    expect(answer.json()).toMatchObject({ accepted: 1, rejected: [{ index: 1 }], durability: 'stored' })
+  })
+
+  it('does not wait for the store while Kafka is away', async () => {
+    test.events.durability = 'spooled'
+    isStored = false
+    const answer = await post(event, 'application/json', '/events?wait=stored')
+    isStored = true
+    test.events.durability = 'kafka'
+    expect([answer.statusCode, answer.json()]).toEqual([202, { accepted: 1, rejected: [], durability: 'spooled' }])
+  })
+
+  it.each(['/events?wait=long', '/events?wait=', '/events?weit=stored'])('refuses %s', async (url) => {
+    const answer = await post(event, 'application/json', url)
+    expect([answer.statusCode, answer.json().code]).toEqual([400, 'INVALID_PARAMETER'])
+    expect(test.events.written).toEqual([])
+  })
+
   it('never says 202 when Kafka has not acknowledged', async () => {
     test.events.failure = new GatewayError('KAFKA_UNAVAILABLE', 'Kafka is away.')
     const answer = await post(event)
@@ -171,6 +200,32 @@ describe('posting events', () => {
     expect(answer.statusCode).toBe(503)
     expect(answer.headers['retry-after']).toBe('2')
     expect(answer.json()).toMatchObject({ code: 'KAFKA_UNAVAILABLE', status: 503 })
+  })
+})
+
+describe('a receipt', () => {
+  const get = (id: string) =>
+    test.app.inject({
+      url: `/api/v1/events/${encodeURIComponent(id)}/receipt`,
+      headers: { authorization: test.bearer('analyst') },
+    })
+
+  it('says where the records of an id lie', async () => {
+    const base = { eventId: 'a/b ü', userId: 'u-1', eventType: 'view', timestampMs: 5, receivedAtMs: 7 }
+    receipts.push({ ...base, partition: 3, offset: 42 })
+    const answer = await get('a/b ü')
+    expect(answer.statusCode).toBe(200)
+    const place = { topic: 'events', partition: 3, offset: 42, received_at: 7 }
+    expect(answer.json()).toEqual({
+      event_id: 'a/b ü',
+      status: 'stored',
+      records: [{ ...place, user_id: 'u-1', event_type: 'view', timestamp: 5 }],
+    })
+  })
+
+  it('of an id that the store does not have is not found', async () => {
+    const answer = await get('nobody')
+    expect([answer.statusCode, answer.json().code]).toEqual([404, 'EVENT_NOT_FOUND'])
   })
 })
 

@@ -1,11 +1,21 @@
+import { createCodec } from '@millrace/schemas'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type Fault, GatewayError } from '../errors.ts'
 import { takeBytes } from '../http/body.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
-import { invalidParameter } from '../http/validation.ts'
+import { compileValidator, invalidParameter } from '../http/validation.ts'
 import { type Durability, durabilities, durabilityDescription } from '../kafka/ports.ts'
-import { batchBodyBytesMax, eventsPageDefault, eventsPageMax, eventsPerRequestMax, queryCharsMax } from '../limits.ts'
+import {
+  batchBodyBytesMax,
+  eventIdCharsMax,
+  eventsPageDefault,
+  eventsPageMax,
+  eventsPerRequestMax,
+  queryCharsMax,
+  receiptRecordsMax,
+  storedWaitMsMax,
+} from '../limits.ts'
 import { translateBadCursor } from '../schema/cursor.ts'
 import { problemResponses } from '../schema/response.ts'
 import { readTimeRange, timeDescription } from '../schema/time.ts'
@@ -14,12 +24,14 @@ import { type EventBatch, rejectionCodes } from './event-batch.ts'
 import type { EventTopic, Reception } from './event-encoder.ts'
 import { EventReader } from './event-reader.ts'
 import { EventInput } from './event-schema.ts'
-import type { EventIntake, EventStore, KeptEvent } from './ports.ts'
+import type { EventIntake, EventReceipt, EventStore, KeptEvent } from './ports.ts'
+import { marksOf, type ReadMark, type StoredWatch } from './stored-watch.ts'
 
 /** What the event routes need. */
 export interface EventRoutesDeps {
   readonly events: EventIntake
   readonly eventStore: EventStore
+  readonly watch: StoredWatch
   readonly onItems: (accepted: number, rejected: number) => void
 }
 
@@ -41,7 +53,39 @@ const Accepted = Type.Object({
       detail: Type.String(),
     }),
   ),
-  durability: Type.Enum([...durabilities], { description: durabilityDescription }),
+  durability: Type.Enum([...durabilities, 'stored'], {
+    description: `${durabilityDescription} stored: the event store has it as well.`,
+  }),
+})
+
+const PostQuery = Type.Object(
+  {
+    wait: Type.Optional(
+      Type.Enum(['stored'], {
+        description: `Waits up to ${storedWaitMsMax / 1_000} s until GET /events shows the events: then 200, otherwise 202.`,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const Receipt = Type.Object({
+  event_id: Type.String(),
+  status: Type.Enum(['stored']),
+  records: Type.Array(
+    Type.Object({
+      topic: Type.String(),
+      partition: Type.Integer(),
+      offset: Type.Integer(),
+      received_at: Type.Integer({ description: 'When this service took it in, UNIX milliseconds.' }),
+      user_id: Type.String(),
+      event_type: Type.String(),
+      timestamp: Type.Integer(),
+    }),
+    {
+      description: `The one received last first, at most ${receiptRecordsMax}: several when an id was sent several times.`,
+    },
+  ),
 })
 
 const EventsQuery = Type.Object(
@@ -76,6 +120,7 @@ const EventsPage = Type.Object({
 /** Takes events in, and reads them back. Registered once under the API's prefix, and once at the root, where `documented` is false. */
 export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { readonly documented: boolean }): void {
   const read = bodyReader(deps.events.topic)
+  const readMark = markReader(deps.events.topic)
   const hide = !deps.documented
 
   // This scope takes bodies as bytes: they are read in place, not parsed into objects first.
@@ -96,7 +141,7 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
     bodyLimit: batchBodyBytesMax,
     config: { access: 'events:write' },
     // The reader checks the body; the schema is for the document, and a test holds the one to the other.
-    validatorCompiler: () => () => true,
+    validatorCompiler: (route) => (route.httpPart === 'body' ? () => true : compileValidator(route)),
     schema: {
       hide,
       tags: ['events'],
@@ -104,10 +149,13 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       summary: 'Takes one event, an array of events, one event per line (NDJSON), or an Avro object container',
       description: `At most ${eventsPerRequestMax} events in 8 MiB. Valid events are taken although others of the request are not; each of those is named with every fault.`,
       consumes: [...eventMediaTypes],
+      querystring: PostQuery,
       body: Type.Union([EventInput, Type.Array(EventInput, { minItems: 1, maxItems: eventsPerRequestMax })]),
       response: {
+        200: Accepted,
         202: Accepted,
         ...problemResponses(
+          'INVALID_PARAMETER',
           'INVALID_JSON',
           'INVALID_AVRO',
           'INVALID_COMPRESSION',
@@ -131,7 +179,10 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       const batch = read(body, request.headers['content-type'], reception)
       noteItems(request, batch, deps)
       if (batch.records.length === 0) throw noValidEvent(batch)
-      return sendAccepted(reply, batch, await deps.events.sender.send(batch.records))
+      const durability = await deps.events.sender.send(batch.records)
+      if (request.query.wait !== 'stored' || durability !== 'kafka') return sendAccepted(reply, batch, durability)
+      const isStored = await deps.watch.wait(marksOf(batch.records, readMark))
+      return sendAccepted(reply, batch, isStored ? 'stored' : durability)
     },
   })
 
@@ -160,6 +211,40 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       return sendJson(reply, pageText(page))
     },
   })
+
+  app.route({
+    method: 'GET',
+    url: '/events/:event_id/receipt',
+    config: { access: 'events:read' },
+    schema: {
+      hide,
+      tags: ['events'],
+      ...(hide ? {} : { operationId: 'getEventReceipt' }),
+      summary: 'Where an event is now',
+      description:
+        'By its id: its record in Kafka, once the event store has it. Until then, and for ids that nobody sent: 404.',
+      params: Type.Object({ event_id: Type.String({ minLength: 1, maxLength: eventIdCharsMax }) }),
+      response: {
+        200: Receipt,
+        ...problemResponses(
+          'INVALID_PARAMETER',
+          'UNAUTHENTICATED',
+          'FORBIDDEN',
+          'EVENT_NOT_FOUND',
+          'RATE_LIMITED',
+          'STORE_UNAVAILABLE',
+        ),
+      },
+    },
+    handler: async ({ params }) => {
+      const found = await deps.eventStore.receipts(params.event_id, receiptRecordsMax)
+      if (found.length === 0) {
+        throw new GatewayError('EVENT_NOT_FOUND', 'The event store has no event with this id, or not yet.')
+      }
+      const records = found.map((record) => toReceipt(deps.events.topic.topic, record))
+      return { event_id: params.event_id, status: 'stored' as const, records }
+    },
+  })
 }
 
 type ReadBody = (body: Buffer, mediaType: string | undefined, reception: Reception) => EventBatch
@@ -176,6 +261,27 @@ function bodyReader(topic: EventTopic): ReadBody {
   }
 }
 
+/** Reads back what was written, of the few records that are waited for. */
+function markReader({ schemaId }: EventTopic): ReadMark {
+  const codec = createCodec('event', schemaId)
+  return ({ value }) => {
+    const { event_id, timestamp, received_at } = codec.decode(value ?? Buffer.alloc(0))
+    return { eventId: event_id, timestampMs: timestamp, receivedAtMs: received_at }
+  }
+}
+
+function toReceipt(topic: string, record: EventReceipt) {
+  return {
+    topic,
+    partition: record.partition,
+    offset: record.offset,
+    received_at: record.receivedAtMs,
+    user_id: record.userId,
+    event_type: record.eventType,
+    timestamp: record.timestampMs,
+  }
+}
+
 function noteItems(request: FastifyRequest, batch: EventBatch, deps: EventRoutesDeps): void {
   request.itemsAccepted = batch.records.length
   request.itemsRejected = batch.rejectedItems
@@ -187,10 +293,12 @@ function noValidEvent({ rejected }: EventBatch): GatewayError {
   return new GatewayError('NO_VALID_ITEM', 'Not one event of the body is valid: nothing was taken.', { faults })
 }
 
-function sendAccepted(reply: FastifyReply, batch: EventBatch, durability: Durability): FastifyReply {
+function sendAccepted(reply: FastifyReply, batch: EventBatch, durability: Durability | 'stored'): FastifyReply {
   const { records, givenIds, rejected } = batch
   const ids = givenIds.length === 0 ? {} : { event_ids: givenIds }
-  return reply.code(202).send({ accepted: records.length, ...ids, rejected, durability })
+  return reply
+    .code(durability === 'stored' ? 200 : 202)
+    .send({ accepted: records.length, ...ids, rejected, durability })
 }
 
 /** Written by hand, because metadata goes out as the text that came in, not parsed and written anew. */

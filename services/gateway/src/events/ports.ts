@@ -29,7 +29,27 @@ export interface EventListing {
   readonly cursor?: string | undefined
 }
 
-/** Where events can be read, newest first. Throws when the store does not answer, and for a cursor that is none of its own. */
+/** Where the record of a stored event lies. */
+export interface EventReceipt {
+  readonly eventId: string
+  readonly userId: string
+  readonly eventType: string
+  readonly timestampMs: number
+  readonly receivedAtMs: number
+  readonly partition: number
+  readonly offset: number
+}
+
+/** Where events can be read. Throws when the store does not answer, and for a cursor that is none of its own. */
 export interface EventStore {
+  /** Newest first. */
   page(listing: EventListing): Promise<{ readonly events: readonly KeptEvent[]; readonly nextCursor: string | null }>
+  /** The rows of an id, the one received last first, at most `limit`. */
+  receipts(eventId: string, limit: number): Promise<readonly EventReceipt[]>
+  /** Which of the ids are stored with a time of the range, both ends included, and when each was received last (milliseconds). */
+  storedSince(range: {
+    readonly eventIds: readonly string[]
+    readonly fromMs: number
+    readonly toMs: number
+  }): Promise<ReadonlyMap<string, number>>
 }
