@@ -115,6 +115,23 @@ it('processes on while commits wait for a rebalance, commit after commit', async
   await until(() => counted() === 200)
 })
 
+it('commits what is in its open transaction when a rebalance begins, in place of leaving it open meanwhile', async () => {
+  const copying = new StreamsBuilder()
+  copying.stream('in', { key: utf8, value: utf8 }).to('out', { key: utf8, value: utf8 })
+  const app = await start({ topology: copying.build(), commitIntervalMs: 9_000 })
+  await until(() => app.state === 'running')
+  const member = await slowMember()
+  await until(() => app.state === 'running')
+  // More than is kept in memory until the commit.
+  const value = Buffer.from('x')
+  for (let index = 0; index < 600; index++)
+    broker.append([{ topic: 'in', partition: 0, key: Buffer.alloc(20_000, `${index}.`), value, timestamp: 1 }])
+  await until(() => broker.read('out', 'uncommitted').length > 0)
+  expect(broker.read('out')).toEqual([])
+  member.rejoin()
+  await until(() => broker.read('out').length > 0)
+})
+
 it('closes in time while its commit waits for a rebalance', async () => {
   const { texts, logger } = warnings()
   const app = await start({ logger, closeDeadlineMs: 1_000 })

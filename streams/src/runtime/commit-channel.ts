@@ -1,4 +1,11 @@
-import type { Broker, CommittedOffset, GroupMember, ProducedBatch, TopicPartition } from '../core/broker.ts'
+import type {
+  Broker,
+  CommittedOffset,
+  GroupMember,
+  GroupMetadata,
+  ProducedBatch,
+  TopicPartition,
+} from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import { abortMsMax } from './limits.ts'
@@ -11,13 +18,18 @@ export type Guarantee = (typeof guarantees)[number]
 /**
  * Where a thread sends, and how what it sent becomes final together with its offsets. After a method has thrown, only `close` may be called:
  * what was sent is then aborted, or (at least once) stays and is sent again.
+ *
+ * Within a transaction, the first `send` takes a place in the group's generation, as long as no join is under way, and `addOffsets` gives it back: the
+ * next join waits for it, up to its bound, in place of the open transaction for the join, which may take longer than the transaction may.
  */
 export interface CommitChannel {
   /** Sends within the open transaction; opens it when there is none. */
   send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
   /** Something was sent, or offsets were added, since the last `commit`. */
   readonly dirty: boolean
-  addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void>
+  /** The group's next join waits until what was sent is committed. */
+  readonly isHolding: boolean
+  addOffsets(offsets: readonly Offset[]): Promise<void>
   commit(): Promise<void>
   /** Gives up what is not committed, and ends a wait of `addOffsets` for the group with `CLOSED`. Idempotent. */
   close(): Promise<void>
@@ -28,6 +40,8 @@ type Offset = TopicPartition & CommittedOffset
 /** How a channel is opened. */
 export interface CommitChannelOptions {
   readonly broker: Broker
+  /** Whose offsets are committed; the channel is closed before it is. */
+  readonly member: GroupMember
   readonly guarantee: Guarantee
   readonly clientId: string
   /** Of this thread alone, and the same after a restart: opening aborts what a former incarnation left open. */
@@ -37,44 +51,51 @@ export interface CommitChannelOptions {
 
 /** Opens the channel of a thread. */
 export async function openCommitChannel(options: CommitChannelOptions): Promise<CommitChannel> {
-  const { broker, clientId, transactionalId, transactionTimeoutMs } = options
-  if (options.guarantee === 'at_least_once') return new PlainChannel(await broker.openProducer({ clientId }))
+  const { broker, member, clientId, transactionalId, transactionTimeoutMs } = options
+  if (options.guarantee === 'at_least_once') return new PlainChannel(await broker.openProducer({ clientId }), member)
   return new TransactionChannel(
     await broker.openTransactionalProducer({ clientId, transactionalId, transactionTimeoutMs }),
+    member,
   )
 }
 
 class TransactionChannel implements CommitChannel {
   readonly #producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>
+  readonly #member: GroupMember
   readonly #wait = new EndableWait()
   dirty = false
+  #place: GenerationPlace | undefined
   #isClosed = false
   /** A request is on its way that must not meet an abort. What became of it without an answer the producer knows: it then refuses to abort. */
   #isDeciding = false
 
-  constructor(producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>) {
+  constructor(producer: Awaited<ReturnType<Broker['openTransactionalProducer']>>, member: GroupMember) {
     this.#producer = producer
+    this.#member = member
+  }
+
+  get isHolding(): boolean {
+    return this.#place !== undefined
   }
 
   async send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
     this.#requireOpen()
     this.dirty = true
+    // During a join there is no place, and the processing must not wait for one: `addOffsets` does.
+    if (!this.#member.isJoining) this.#place ??= takePlace(this.#member)
     return this.#producer.send(records)
   }
 
-  addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
+  addOffsets(offsets: readonly Offset[]): Promise<void> {
     this.dirty = true
-    return this.#wait.for(
-      member.inGeneration(async (group) => {
-        this.#requireOpen()
-        await this.#decide(this.#producer.sendOffsets(group, offsets))
-      }),
-    )
+    this.#place ??= takePlace(this.#member)
+    return this.#wait.for(this.#sendOffsets(this.#place, offsets))
   }
 
   async commit(): Promise<void> {
     this.#requireOpen()
     await this.#decide(this.#producer.commit())
+    this.#leavePlace()
     this.dirty = false
   }
 
@@ -82,8 +103,22 @@ class TransactionChannel implements CommitChannel {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#wait.end()
+    this.#leavePlace()
     if (this.dirty && !this.#isDeciding) await this.#abort()
     await this.#producer.close()
+  }
+
+  /** With the generation of the first send: when that is over in spite of all, what was done in it is refused. */
+  async #sendOffsets(place: GenerationPlace, offsets: readonly Offset[]): Promise<void> {
+    const group = await place.taken
+    this.#requireOpen()
+    await this.#decide(this.#producer.sendOffsets(group, offsets))
+    this.#leavePlace()
+  }
+
+  #leavePlace(): void {
+    this.#place?.leave()
+    this.#place = undefined
   }
 
   async #decide(request: Promise<void>): Promise<void> {
@@ -107,11 +142,15 @@ class TransactionChannel implements CommitChannel {
 
 class PlainChannel implements CommitChannel {
   readonly #producer: Awaited<ReturnType<Broker['openProducer']>>
+  readonly #member: GroupMember
   readonly #wait = new EndableWait()
   dirty = false
+  /** Nothing is open that a join could outlast. */
+  readonly isHolding = false
 
-  constructor(producer: Awaited<ReturnType<Broker['openProducer']>>) {
+  constructor(producer: Awaited<ReturnType<Broker['openProducer']>>, member: GroupMember) {
     this.#producer = producer
+    this.#member = member
   }
 
   send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
@@ -119,8 +158,8 @@ class PlainChannel implements CommitChannel {
     return this.#producer.send(records)
   }
 
-  addOffsets(member: GroupMember, offsets: readonly Offset[]): Promise<void> {
-    return this.#wait.for(member.commit(offsets))
+  addOffsets(offsets: readonly Offset[]): Promise<void> {
+    return this.#wait.for(this.#member.commit(offsets))
   }
 
   async commit(): Promise<void> {
@@ -131,6 +170,27 @@ class PlainChannel implements CommitChannel {
     this.#wait.end()
     return this.#producer.close()
   }
+}
+
+/** A place in the group's generation, for which its next join waits. */
+interface GenerationPlace {
+  /** At once, unless a join is under way. Rejects when there is no generation to be had. */
+  readonly taken: Promise<GroupMetadata>
+  /** Idempotent; also before it is taken. */
+  leave(): void
+}
+
+function takePlace(member: GroupMember): GenerationPlace {
+  const taken = Promise.withResolvers<GroupMetadata>()
+  const left = Promise.withResolvers<void>()
+  member
+    .inGeneration((group) => {
+      taken.resolve(group)
+      return left.promise
+    })
+    .catch(taken.reject)
+  taken.promise.catch(() => undefined) // it is looked at when there are offsets; until then it must not count as unhandled
+  return { taken: taken.promise, leave: left.resolve }
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { CommittedOffset, GroupMember, ProducedBatch, TopicPartition } from '../core/broker.ts'
+import type { CommittedOffset, ProducedBatch, TopicPartition } from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
@@ -13,7 +13,6 @@ import type { StreamTask, TaskCommit } from './task.ts'
 export interface CommitParts {
   readonly tasks: Iterable<StreamTask>
   readonly channel: CommitChannel
-  readonly member: GroupMember
   readonly names: TopicNames
   /** Every store of the topology, by its name. */
   readonly specs: ReadonlyMap<string, StoreSpec>
@@ -45,7 +44,7 @@ export interface CommitResult {
  * Throws what the broker's parts throw; then nothing of the tasks, the channel and the stores' changes may be used any more.
  */
 export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
-  const { channel, member, names, failpoint } = parts
+  const { channel, names, failpoint } = parts
 
   // 1. What the tasks have to say, into the transaction.
   const prepared: Prepared[] = []
@@ -67,7 +66,7 @@ export async function commitTasks(parts: CommitParts): Promise<CommitResult> {
   // 2. The inputs' offsets, with the group's generation: refused when the tasks are not ours any more.
   const offsets: (TopicPartition & CommittedOffset)[] = []
   for (const task of prepared) offsets.push(...task.offsets)
-  if (offsets.length > 0) await channel.addOffsets(member, offsets)
+  if (offsets.length > 0) await channel.addOffsets(offsets)
   await failpoint('commit:offsets-added')
 
   // 3. From here on it has happened.

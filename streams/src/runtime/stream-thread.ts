@@ -207,7 +207,7 @@ export class StreamThread {
     }
     await this.#fetch(fetcher)
     await this.#process(fetcher)
-    if (this.#isCommitDue()) await this.#beginCommit(session)
+    if (this.#isCommitDue()) await this.#beginCommit()
   }
 
   async #openFetcher(): Promise<Fetcher> {
@@ -247,7 +247,7 @@ export class StreamThread {
         if (request.kind === 'lost') {
           await this.#dropWork()
         } else {
-          await this.#commit(session)
+          await this.#commit()
           await this.#closeTasks(this.#tasks.remove(request.partitions))
           await this.#buildings.cancel(new Set(this.#tasksOf(request.partitions).map(taskId)))
           this.#fetcher?.remove(request.partitions)
@@ -318,6 +318,7 @@ export class StreamThread {
     // Before anything is read: it aborts what an earlier incarnation of this thread left open.
     this.#channel ??= await openCommitChannel({
       ...this.#options,
+      member,
       clientId: this.#clientId,
       transactionalId: this.#clientId,
     })
@@ -487,7 +488,7 @@ export class StreamThread {
   }
 
   #isCommitDue(): boolean {
-    if (this.#untilCommitMs() === 0 && this.#mayCommit()) return true
+    if ((this.#untilCommitMs() === 0 || this.#isJoinWaiting) && this.#mayCommit()) return true
     for (const { task } of this.#tasks) if (task.full) return true
     return false
   }
@@ -501,11 +502,16 @@ export class StreamThread {
 
   /** False while one is under way, or would wait for the group with its transaction open: the processing would stand still in front of it. */
   #mayCommit(): boolean {
-    return this.#committing === undefined && this.#session?.member.isJoining !== true
+    return this.#committing === undefined && (this.#isJoinWaiting || this.#session?.member.isJoining !== true)
   }
 
-  async #commit(session: GroupSession): Promise<void> {
-    await this.#beginCommit(session)
+  /** For what was sent since the last commit to be committed. */
+  get #isJoinWaiting(): boolean {
+    return this.#session?.member.isJoining === true && this.#channel?.isHolding === true
+  }
+
+  async #commit(): Promise<void> {
+    await this.#beginCommit()
     await this.#endCommit()
   }
 
@@ -513,7 +519,7 @@ export class StreamThread {
    * Resolves when the tasks have said what they have to say. The way to the broker and to the stores goes on beside the processing, which
    * waits for it before it sends anything itself; whatever fails, everything since the last commit is dropped.
    */
-  async #beginCommit(session: GroupSession): Promise<void> {
+  async #beginCommit(): Promise<void> {
     const { clock, names, failpoint } = this.#options
     await this.#endCommit()
     if (this.#channel === undefined || this.#tasks.size === 0) return
@@ -522,7 +528,7 @@ export class StreamThread {
     this.#markIdle(startedMs)
     const { promise: prepared, resolve: onPrepared } = Promise.withResolvers<void>()
     const { streamTasks: tasks } = this.#tasks
-    const parts = { tasks, channel: this.#channel, member: session.member, names, specs: this.#specs, clock, failpoint }
+    const parts = { tasks, channel: this.#channel, names, specs: this.#specs, clock, failpoint }
     this.#committing = commitTasks({ ...parts, onPrepared })
       .then((result) => this.#committed(result, clock.nowMs() - startedMs))
       .catch((error: unknown) => {
@@ -612,7 +618,7 @@ export class StreamThread {
   async #commitAtEnd(): Promise<void> {
     if (this.#session === undefined) return
     try {
-      await within(this.#options.closeDeadlineMs / 2, this.#commit(this.#session), 'the last commit')
+      await within(this.#options.closeDeadlineMs / 2, this.#commit(), 'the last commit')
     } catch (error) {
       // Nothing is lost: what was not committed is processed again by whoever has the partitions next.
       this.#options.logger.warn({ err: error }, 'the last commit failed: its records will be processed again')
