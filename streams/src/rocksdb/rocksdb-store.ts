@@ -1,6 +1,6 @@
 import type RocksDB from 'rocksdb-native'
 import { StreamsError } from '../core/errors.ts'
-import type { ByteStore, Change, Row } from '../state/store.ts'
+import { type ByteStore, type Change, closedStore, type Row } from '../state/store.ts'
 import { translateDatabaseError } from './database-error.ts'
 import { decodeOffset, encodeOffset, keyOfRow, offsetKey, partitionBound, rowKey } from './row-layout.ts'
 
@@ -28,10 +28,14 @@ export class RocksDbStore implements ByteStore {
   }
 
   async multiGet(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
-    return this.#get(keys.map((key) => rowKey(this.#partition, key)))
+    this.#requireOpen()
+    const values = await this.#get(keys.map((key) => rowKey(this.#partition, key)))
+    this.#requireOpen()
+    return values
   }
 
   async range(from: Buffer, to: Buffer, limit: number): Promise<readonly Row[]> {
+    this.#requireOpen()
     const rows: Row[] = []
     const bounds = { gte: rowKey(this.#partition, from), lt: rowKey(this.#partition, to) }
     if (limit <= 0 || Buffer.compare(bounds.gte, bounds.lt) >= 0) return rows
@@ -43,18 +47,22 @@ export class RocksDbStore implements ByteStore {
     } catch (error) {
       throw this.#failed(error, 'a range could not be read')
     }
+    this.#requireOpen()
     return rows
   }
 
   async lastKey(): Promise<Buffer | undefined> {
+    this.#requireOpen()
+    let last: Buffer | undefined
     const bounds = { gte: rowKey(this.#partition, noBytes), lt: partitionBound(this.#partition + 1) }
     const options = { limit: 1, capacity: 2, values: false, reverse: true }
     try {
-      for await (const { key } of this.#family.iterator(bounds, options)) return keyOfRow(key)
+      for await (const { key } of this.#family.iterator(bounds, options)) last = keyOfRow(key)
     } catch (error) {
       throw this.#failed(error, 'its last row could not be read')
     }
-    return undefined
+    this.#requireOpen()
+    return last
   }
 
   async changelogOffset(): Promise<number | undefined> {
@@ -88,6 +96,11 @@ export class RocksDbStore implements ByteStore {
   async close(): Promise<void> {
     if (!this.#closed) this.#onClose()
     this.#closed = true
+  }
+
+  /** Asked before a read and after it: it takes place on another thread, at some time in between. */
+  #requireOpen(): void {
+    if (this.#closed) throw closedStore(this.#name)
   }
 
   async #get(keys: readonly Buffer[]): Promise<(Buffer | null)[]> {

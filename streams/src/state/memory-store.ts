@@ -1,6 +1,6 @@
 import { StreamsError } from '../core/errors.ts'
 import { SortedKeys } from './sorted-keys.ts'
-import type { ByteStore, ByteStoreProvider, Change, Row } from './store.ts'
+import { type ByteStore, type ByteStoreProvider, type Change, closedStore, type Row } from './store.ts'
 
 /**
  * Rows in memory. They live as long as the provider that opened the store, so that a task which is closed and opened again finds them,
@@ -22,10 +22,12 @@ export class MemoryStore implements ByteStore {
   }
 
   async multiGet(keys: readonly Buffer[]): Promise<readonly (Buffer | null)[]> {
+    this.#requireOpen()
     return keys.map((key) => this.peek(key))
   }
 
   async range(from: Buffer, to: Buffer, limit: number): Promise<readonly Row[]> {
+    this.#requireOpen()
     const rows: Row[] = []
     for (const key of this.#content.keys.range(from.toString('latin1'), to.toString('latin1'), limit)) {
       const row = this.#content.rows.get(key)
@@ -35,6 +37,7 @@ export class MemoryStore implements ByteStore {
   }
 
   async lastKey(): Promise<Buffer | undefined> {
+    this.#requireOpen()
     const last = this.#content.keys.last()
     return last === undefined ? undefined : Buffer.from(last, 'latin1')
   }
@@ -57,6 +60,10 @@ export class MemoryStore implements ByteStore {
   async close(): Promise<void> {
     if (!this.#closed) this.#onClose()
     this.#closed = true
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw closedStore()
   }
 }
 

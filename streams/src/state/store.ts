@@ -1,6 +1,11 @@
+import { StreamsError } from '../core/errors.ts'
+
 /**
  * Rows of bytes on a medium that survives the process (RocksDB) or does not (memory). One instance per task and store; no concurrency
  * but reads during a write. Keys order as unsigned bytes.
+ *
+ * A query may hold it for longer than its task does: once it is closed, `multiGet`, `range` and `lastKey` throw `STORE_NOT_READY`, as what is found
+ * there may be of its next owner by then.
  */
 export interface ByteStore {
   /** The row at once, for stores whose rows are in memory; stores without it are read with `multiGet` only. */
@@ -18,6 +23,16 @@ export interface ByteStore {
   /** Removes every row and the offset. */
   wipe(): Promise<void>
   close(): Promise<void>
+}
+
+/** That a store was closed: what refuses the reads of those who still hold it. */
+export function closedStore(store?: string): StreamsError {
+  const which = store === undefined ? 'the store' : `store "${store}"`
+  return new StreamsError(
+    'STORE_NOT_READY',
+    `${which} was closed while it was read, as its partition moves; try again`,
+    store === undefined ? {} : { store },
+  )
 }
 
 /** What queries may do with a store's rows. */

@@ -147,6 +147,22 @@ export function describeByteStores(name: string, subject: ByteStoreSubject): voi
       store = await provider.open('first', 0)
     })
 
+    it("answer nothing once they are closed: the rows may be the next owner's", async () => {
+      await store.write([put('a', '1')], 1)
+      const under = store.multiGet([key('a')]).catch((error: unknown) => error)
+      await store.close()
+      // As it was, or not at all.
+      const answer = await under
+      if (answer instanceof Error) expect(answer).toMatchObject({ code: 'STORE_NOT_READY' })
+      else expect(answer).toEqual([key('1')])
+      const next = await provider.open('first', 0)
+      await next.write([put('a', '2')], 2)
+      const later = [store.multiGet([key('a')]), store.range(key('a'), key('b'), 1), store.lastKey()]
+      for (const read of later) await expect(read).rejects.toMatchObject({ code: 'STORE_NOT_READY' })
+      expect(await next.multiGet([key('a')])).toEqual([key('2')])
+      await next.close()
+    })
+
     it('list the partitions that hold rows', async () => {
       expect(await provider.partitionsOnDisk('first')).toEqual([])
       await (await provider.open('first', 12)).write([put('a', '1')], 1)
