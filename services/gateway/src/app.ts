@@ -1,5 +1,4 @@
 import cors from '@fastify/cors'
-import rateLimit from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import underPressure from '@fastify/under-pressure'
 import type { Check } from '@millrace/kit'
@@ -25,6 +24,7 @@ import { type GatewayMetrics, registerMetrics } from './http/metrics.ts'
 import { registerNotFound } from './http/not-found.ts'
 import { registerDocs, registerOpenApi } from './http/openapi.ts'
 import { answerBrokenRequest, sendProblem } from './http/problem.ts'
+import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerValidation } from './http/validation.ts'
 import type { TopicWriter } from './kafka/ports.ts'
@@ -101,7 +101,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   await registerProtection(app, deps)
   const { sessions, apiKeys } = deps.accounts
   const auth = await registerAuth(app, { ...deps.token, sessions, apiKeys, nowMs })
-  await registerRateLimit(app, deps.rateLimitPerMinute)
+  registerRateLimit(app, { perMinute: deps.rateLimitPerMinute, nowMs })
   registerBodyBudget(
     app,
     deps.bodyBudget ?? { bytesMax: receivedBytesMax, bytesPerAccountMax: receivedBytesPerAccountMax },
@@ -178,22 +178,6 @@ class UnderPressureError extends GatewayError {
   constructor() {
     super('OVERLOADED', 'The service has more to do than it can: send this again a little later.')
   }
-}
-
-async function registerRateLimit(app: GatewayApp, perMinute: number): Promise<void> {
-  await app.register(rateLimit, {
-    max: perMinute,
-    timeWindow: 60_000,
-    enableDraftSpec: true,
-    // By who it is, and only for those whom nobody knows by the address: that one can be borrowed.
-    keyGenerator: (request) => request.principal?.id ?? `address ${request.ip}`,
-    errorResponseBuilder: (_request, context) => {
-      const wait = Math.max(1, Math.ceil(context.ttl / 1_000))
-      return new GatewayError('RATE_LIMITED', `At most ${context.max} such requests per minute are served.`, {
-        retryAfterSeconds: wait,
-      })
-    },
-  })
 }
 
 function registerAccounts(app: GatewayApp, deps: GatewayDeps, { signToken, credentials }: Auth): void {

@@ -26,6 +26,10 @@ export const connectionTimeoutMs = 60_000
 export const keepAliveTimeoutMs = 72_000
 /** Path parameters: a UUID has 36 characters. */
 export const pathParamCharsMax = 128
+/** Requests are counted per minute. */
+export const rateLimitWindowMs = 60_000
+/** Callers that are counted at the same time, 100 bytes each; a flood of addresses must not fill the memory. */
+export const rateLimitKeysMax = 50_000
 /** Longest text of one query parameter. */
 export const queryCharsMax = 512
 /** A bearer token of ours has about 400 characters. */

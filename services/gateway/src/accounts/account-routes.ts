@@ -165,11 +165,7 @@ function registerProfile(app: GatewayApp): void {
 function openToAll(name: string) {
   return {
     access: 'public',
-    rateLimit: {
-      max: loginsPerMinuteMax,
-      timeWindow: 60_000,
-      keyGenerator: (request: { readonly ip: string }) => `${name} ${request.ip}`,
-    },
+    rateLimit: { name, perMinute: loginsPerMinuteMax },
   } as const
 }
 

@@ -26,8 +26,8 @@ const noBytes = Buffer.alloc(0)
 type FieldStep = Extract<EventFieldStep, { readonly shape: string }>
 
 /**
- * Reads Avro object containers of events, one at a time. Texts are copied from the container to the record without being decoded, so an event costs
- * a third of what it costs in JSON. Keep one reader: its state is reused.
+ * Reads Avro object containers of events, one at a time. Texts are copied from the container to the record without being decoded; what an event
+ * costs is mostly its metadata, which must be JSON. Keep one reader: its state is reused.
  */
 export class AvroEventReader {
   readonly #bytes = new AvroBytes()

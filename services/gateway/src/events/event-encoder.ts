@@ -51,7 +51,7 @@ const varintBytesMax = 8
 /** Everything of a record but its texts: frame, four lengths, two times, the branch of the value and the value. */
 const fixedBytesMax = frameBytes + 4 * varintBytesMax + 2 * varintBytesMax + 1 + 8
 
-/** From here on a native copy is faster than a loop, which has no call to make: measured at 24 to 40 bytes. */
+/** From here on a native copy is faster than a loop: 24 bytes take 23 ns in the loop and 34 in the copy, 64 take 60 and 33. */
 const copyFrom = 32
 
 /*
@@ -64,7 +64,7 @@ const copyFrom = 32
 
 /**
  * Writes events as records of Kafka, from the bytes of a request into a large shared buffer: no text is decoded, no object is made of an event,
- * and the record's key is a part of its value. That takes 0.5 µs of an event, where strings, an object, avsc and a buffer for each took 2.4.
+ * and the record's key is a part of its value. Reading and encoding an event of 270 bytes takes 1.5 µs so; with strings, objects and avsc it took 2.6.
  * Buffers are never written twice, so records stay what they are for as long as somebody has them.
  */
 export class EventEncoder {

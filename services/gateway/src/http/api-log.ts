@@ -17,7 +17,7 @@ export function registerApiLog(app: GatewayApp, sink: ApiLogSink, nowMs: () => n
   app.decorateRequest('problemCode', null)
   app.decorateRequest('itemsAccepted', null)
   app.decorateRequest('itemsRejected', null)
-  // Hooks of every request take callbacks: each promise is a turn of the queue, and cost a single event 2 µs.
+  // Hooks of every request take callbacks: each promise is one more turn of the queue.
   app.addHook('onRequest', (request, reply, done) => {
     request.receivedAtMs = nowMs()
     request.startedMs = performance.now()

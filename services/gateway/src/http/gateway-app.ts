@@ -5,6 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefau
 import type { Credentials } from '../accounts/credentials.ts'
 import type { GatewayErrorCode } from '../errors.ts'
 import type { JsonFault } from '../json/json-cursor.ts'
+import type { AddressLimit } from './rate-limit.ts'
 
 /** The Fastify instance that every plugin and route of the gateway is written for. */
 export type GatewayApp = FastifyInstance<
@@ -41,6 +42,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Required: a route that does not say keeps the service from starting. */
     access?: Access
+    /** False for probes, which are not counted; otherwise a bound of the route's own in place of everybody's. */
+    rateLimit?: false | AddressLimit
     /** False for probes and files, which would only fill the API's log. */
     logged?: boolean
   }

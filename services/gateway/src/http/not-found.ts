@@ -14,7 +14,7 @@ export function registerNotFound(app: GatewayApp): void {
   app.addHook('onRoute', ({ url, method }) => {
     for (const name of [method].flat()) known.push({ path: pathPattern(url), method: name })
   })
-  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request, reply) => {
+  app.setNotFoundHandler((request, reply) => {
     sendProblem(notFound(known, request), request, reply)
   })
 }

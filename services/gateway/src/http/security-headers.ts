@@ -29,7 +29,7 @@ const securityHeaders = {
   'x-frame-options': 'DENY',
 } as const
 
-/** Sends the headers that protect browsers, with every answer. They never change, so nothing is computed for a request: a plugin took 9 µs. */
+/** Sends the headers that protect browsers, with every answer. They never change, so nothing is computed for a request. */
 export function registerSecurityHeaders(app: GatewayApp): void {
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(securityHeaders)
