@@ -5,13 +5,11 @@ import { GroupLeader } from './group-leader.ts'
 import { decodeAssignment, encodeSubscription } from './group-protocol.ts'
 import { decodeDivision, encodeReport } from './group-user-data.ts'
 
-const topic = {
-  name: 't',
-  id: '',
-  partitions: Array.from({ length: 4 }, () => ({ leaderId: 1, leaderEpoch: 0 })),
-}
+const partitionCount = 4
+const leader1 = { leaderId: 1, leaderEpoch: 0 }
 
-function leaderWith(rebalanceTimeoutMs = 60_000, unknownTimes = 0) {
+function leaderWith(rebalanceTimeoutMs = 60_000, unknownTimes = 0, partitions = partitionCount) {
+  const topic = { name: 't', id: '', partitions: Array.from({ length: partitions }, () => leader1) }
   let asked = 0
   const warnings: LogFields[] = []
   const leader = new GroupLeader({
@@ -72,7 +70,26 @@ describe('GroupLeader', () => {
   it('asks again for a topic that a broker does not know yet', async () => {
     const { leader } = leaderWith(60_000, 2)
     const divided = await leader.divide(joinedBy([{ memberId: 'a', endpoint: 'http://a:1' }]))
-    expect(divisionOf(divided.get('a')).partitions).toHaveLength(topic.partitions.length)
+    expect(divisionOf(divided.get('a')).partitions).toHaveLength(partitionCount)
+  })
+
+  it('watches the topics of a division that it found when it came back', async () => {
+    const joined = joinedBy([
+      { memberId: 'a', endpoint: 'http://a:1' },
+      { memberId: 'b', endpoint: 'http://b:1' },
+    ])
+    const divided = await leaderWith().leader.divide(joined)
+    const assignment = divided.get('a') ?? expect.unreachable()
+    const same = leaderWith().leader
+    await same.takeOver(joined, assignment)
+    same.lead(true)
+    expect(await same.wantsRebalance()).toBe(false)
+    const grown = leaderWith(60_000, 0, partitionCount + 2).leader
+    await grown.takeOver(joined, assignment)
+    grown.lead(true)
+    expect(await grown.wantsRebalance()).toBe(true)
+    grown.resign()
+    expect(await grown.wantsRebalance()).toBe(false)
   })
 
   it('divides subscriptions without a report', async () => {

@@ -4,8 +4,8 @@ import { type DivisionOptions, divideGroup, type Subscriber } from '../core/grou
 import type { Logger } from '../core/logger.ts'
 import type { Cluster } from './cluster.ts'
 import type { Joined } from './group-coordinator.ts'
-import { decodeSubscription, encodeAssignment } from './group-protocol.ts'
-import { decodeReport, encodeDivision, encodeView } from './group-user-data.ts'
+import { decodeAssignment, decodeSubscription, encodeAssignment } from './group-protocol.ts'
+import { decodeDivision, decodeReport, encodeDivision, encodeView } from './group-user-data.ts'
 import { kafkaLimits } from './limits.ts'
 
 /** How a leader leads. */
@@ -21,7 +21,7 @@ export interface GroupLeaderOptions extends Pick<DivisionOptions, 'strategy' | '
 /** What the leader of a group does: dividing it, and seeing to it that it is divided anew when that is needed. */
 export class GroupLeader {
   readonly #options: GroupLeaderOptions
-  /** The partitions of each topic when this member divided them last; undefined while another one leads. */
+  /** The partitions of each topic by the division that this member leads; undefined while another one leads. */
   #counts: ReadonlyMap<string, number> | undefined
   #countedMs = 0
   /** When partitions were left with nobody, until those who had them have joined again. */
@@ -62,6 +62,27 @@ export class GroupLeader {
         return [memberId, encodeAssignment({ partitions, userData })] as const
       }),
     )
+  }
+
+  /**
+   * This member came back as the static leader of a division that stays: what it was made for is in the division itself. Topics that have grown
+   * meanwhile are noticed with the first look. Of a group so large that its division says nothing of the others, the present counts.
+   */
+  async takeOver({ members }: Joined, assignment: Buffer): Promise<void> {
+    const { userData } = decodeAssignment(assignment)
+    const { isComplete, view } = userData === null ? { isComplete: true, view: undefined } : decodeDivision(userData)
+    // With nobody in part: the group joins again anyway.
+    if (!isComplete) return
+    const topics = [...new Set(members.flatMap(({ subscription }) => decodeSubscription(subscription).topics))]
+    if (view === undefined || view.members.length === 0) {
+      this.#counts = await this.#countPartitions(topics)
+      return
+    }
+    const counts = new Map(topics.map((topic) => [topic, 0]))
+    for (const { partitions } of view.members)
+      for (const { topic } of partitions) counts.set(topic, (counts.get(topic) ?? 0) + 1)
+    this.#counts = counts
+    this.#countedMs = Number.NEGATIVE_INFINITY
   }
 
   /** True when topics have other partitions than when they were divided, or when partitions are with nobody for too long. Asked again and again. */

@@ -337,6 +337,7 @@ export class KafkaGroupMember implements GroupMember {
     const synced = await this.#coordinator.sync(member, this.#protocol, assignments)
     const unsynced = this.#failureOf(synced.errorCode)
     if (unsynced !== undefined) return unsynced
+    if (joined.isLeader && joined.skipAssignment) await this.#leader.takeOver(joined, synced.assignment)
     return this.#begin({ member, isLeader: joined.isLeader }, synced.assignment, report)
   }
 
