@@ -141,6 +141,8 @@ export const spillProducerCloseMs = 1_000
 export const statsWindowsPerIntervalMax = 50_000
 export const statsLimitDefault = 1_000
 export const statsLimitMax = 10_000
+/** Texts of answers that are kept until a window changes: two of the longest, or a few hundred of a dashboard's. */
+export const statsAnswersCharsMax = 4 * 1024 * 1024
 /** Streams of updates at the same time; each holds a socket and its buffer. */
 export const statsStreamsMax = 500
 /** Updates that a reconnecting client can ask for again. */

@@ -17,6 +17,8 @@ export interface StatsAnswer {
 export interface StatsReader {
   /** Throws what the store throws: an answer is whole or there is none. */
   read(range: StatsRange): Promise<StatsAnswer>
+  /** Of what memory holds: answers from memory are the same as long as this is. */
+  version(): number
 }
 
 /** Makes the reader over the gateway's view and the store. */
@@ -31,6 +33,7 @@ export function createStatsReader(view: StatsView, history: StatsHistory): Stats
       // Asked again: the view may have moved on meanwhile, and must not be older than the store's answer.
       return answer(overlay(stored, view.range(wanted), wanted), range, 'store')
     },
+    version: () => view.version,
   }
 }
 

@@ -103,6 +103,16 @@ describe('asking for statistics', () => {
     expect(answer.json().errors).toMatchObject([{ pointer, in: 'query', ...(detail === undefined ? {} : { detail }) }])
   })
 
+  it('gives the same answer again only as long as nothing changes', async () => {
+    const question = '?event_type=changing&time_interval=5m'
+    const counts = async () => (await get(question)).json().windows.map((w: EventStats) => w.count)
+    test.view.apply(stats('changing', 0, '5m', { count: 1 }))
+    expect([await counts(), await counts()]).toEqual([[1], [1]])
+    test.view.apply(stats('changing', 0, '5m', { count: 2 }))
+    expect(await counts()).toEqual([2])
+    expect((await get(`${question}&limit=x`)).statusCode).toBe(400)
+  })
+
   it('gives out sums beyond all numbers as null', async () => {
     test.view.apply(stats('huge', 0, '1d', { sum: Number.POSITIVE_INFINITY, avg: Number.NaN, min: 1, max: 2 }))
     const answer = await get('?event_type=huge&time_interval=1d')

@@ -1,4 +1,5 @@
 import { statsIntervalNames } from '@millrace/schemas'
+import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { type Fault, GatewayError } from '../errors.ts'
 import { eventTypePattern } from '../events/event-schema.ts'
@@ -16,6 +17,7 @@ import {
 } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
 import { readTimeRange, timeDescription } from '../schema/time.ts'
+import { AnswerCache } from './answer-cache.ts'
 import type { StatsHub } from './stats-hub.ts'
 import type { StatsReader } from './stats-reader.ts'
 import { StatsStream } from './stats-stream.ts'
@@ -78,6 +80,7 @@ const StreamQuery = Type.Object(
 /** Statistics, asked for and streamed. Registered once under the API's prefix, and once at the root, where `documented` is false. */
 export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { readonly documented: boolean }): void {
   const hide = !deps.documented
+  const answers = new AnswerCache()
 
   app.route({
     method: 'GET',
@@ -96,7 +99,10 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
         ...problemResponses('INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'),
       },
     },
-    handler: async ({ query }) => {
+    handler: async ({ query, url: question }, reply) => {
+      const version = deps.stats.version()
+      const known = answers.get(question, version)
+      if (known !== undefined) return sendJson(reply, known)
       const faults: Fault[] = []
       const { fromMs, toMs } = readTimeRange(query, faults)
       if (faults.length > 0) throw invalidParameter(faults)
@@ -109,7 +115,7 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
         limit: query.limit ?? statsLimitDefault,
         keep: fromMs === undefined ? 'newest' : 'oldest',
       })
-      return {
+      const text = JSON.stringify({
         event_type: query.event_type ?? null,
         time_interval: interval,
         from: fromMs ?? null,
@@ -117,7 +123,9 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
         windows: answer.windows.map(toStatsWindow),
         truncated: answer.truncated,
         source: answer.source,
-      }
+      })
+      if (answer.source === 'memory') answers.set(question, version, text)
+      return sendJson(reply, text)
     },
   })
 
@@ -169,6 +177,10 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
       return reply.type('text/event-stream; charset=utf-8').send(stream)
     },
   })
+}
+
+function sendJson(reply: FastifyReply, text: string): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(text)
 }
 
 /** Keeps quiet streams alive, and ends all of them when the service closes: otherwise it would wait for clients that never go. */

@@ -11,11 +11,27 @@ export class StatsView {
   readonly #windowsMax: number
   #intervals: Map<StatsInterval, IntervalWindows>
   #floorMs = Number.NEGATIVE_INFINITY
-  caughtUp = false
+  #version = 0
+  #caughtUp = false
 
   constructor(windowsPerIntervalMax: number = statsWindowsPerIntervalMax) {
     this.#windowsMax = windowsPerIntervalMax
     this.#intervals = emptyIntervals(windowsPerIntervalMax)
+  }
+
+  /** Changes whenever the view may answer another way than before. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Whether everything was read that was in the topic when the view was started. */
+  get caughtUp(): boolean {
+    return this.#caughtUp
+  }
+
+  set caughtUp(caughtUp: boolean) {
+    this.#caughtUp = caughtUp
+    this.#version++
   }
 
   /**
@@ -34,7 +50,9 @@ export class StatsView {
    */
   apply(stats: EventStats): boolean {
     const windows = this.#windowsOf(stats.interval)
-    return windows?.put(stats) ?? false
+    const isChanged = windows?.put(stats) ?? false
+    if (isChanged) this.#version++
+    return isChanged
   }
 
   /** The windows of the range that are in memory. */
