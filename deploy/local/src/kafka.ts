@@ -63,7 +63,8 @@ export function kafkaServer(options: KafkaOptions): Component {
     const command = java(
       'kafka-format',
       ['-Xmx128m'],
-      ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', partialProperties],
+      // In one word: of 64 ids one begins with a hyphen, and would be taken for an option.
+      ['kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', partialProperties],
     )
     await runCommand(command, folders, { deadlineMs: limits.prepareDeadlineMs, signal, code: 'PREPARE_FAILED' })
     await rm(data, { recursive: true, force: true })
