@@ -168,3 +168,33 @@ describe('who may do what', () => {
     expect(wrong.body.detail).toBe(unknown.body.detail)
   })
 })
+
+describe('events that are waited for', () => {
+  it('can be read as soon as they are answered with 200, and their receipts say where they lie', async () => {
+    const producer = await GatewayClient.as('producer')
+    const analyst = await GatewayClient.as('analyst')
+    const userId = `waiting-${run}`
+    // Two months of many users: several partitions of Kafka, and of the table.
+    const events = Array.from({ length: 60 }, (_, i) => ({
+      user_id: i < 50 ? userId : `${userId}-${i}`,
+      event_type: `waited-${run}`,
+      timestamp: Date.UTC(2026, i % 2, 3, 4, 5, i),
+      metadata: { n: i },
+    }))
+    const answer = await producer.post('/events?wait=stored', events)
+    expect([answer.status, answer.body.durability]).toEqual([200, 'stored'])
+    const ids: { index: number; event_id: string }[] = answer.body.event_ids
+    expect(ids.map(({ index }) => index)).toEqual(events.map((_, i) => i))
+    const page = await analyst.get(`/events?event_type=waited-${run}`)
+    expect(page.body.events.map((event: { event_id: string }) => event.event_id).sort()).toEqual(
+      ids.map(({ event_id }) => event_id).sort(),
+    )
+    const receipt = await analyst.get(`/events/${ids[0]?.event_id}/receipt`)
+    expect(receipt.body).toMatchObject({
+      event_id: ids[0]?.event_id,
+      status: 'stored',
+      records: [{ topic: 'events', user_id: userId, timestamp: events[0]?.timestamp }],
+    })
+    expect(receipt.body.records[0].offset).toBeGreaterThanOrEqual(0)
+  })
+})
