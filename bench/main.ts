@@ -4,10 +4,11 @@ import { dirname, join, resolve } from 'node:path'
 import type { Bench, BenchResult } from './bench.ts'
 import { BenchError } from './bench-error.ts'
 import { type BenchCommand, benchUsage, parseBenchCommand } from './command-line.ts'
+import { gatewayBench } from './gateway/gateway-bench.ts'
 import { streamsBench } from './streams/streams-bench.ts'
 
 /** Every bench, by its name. */
-const benches: Readonly<Record<string, Bench>> = { streams: streamsBench }
+const benches: Readonly<Record<string, Bench>> = { streams: streamsBench, gateway: gatewayBench }
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())

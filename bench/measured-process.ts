@@ -66,6 +66,11 @@ export class MeasuredProcess {
     return this.#events.get(name) as T
   }
 
+  /** Sends it a signal, which it answers with lines, or not at all. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
   /** Resolves when it has ended, by itself or, when that takes too long, by force. */
   async ended(): Promise<void> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopDeadlineMs)
