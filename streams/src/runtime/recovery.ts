@@ -80,6 +80,8 @@ export async function restoreStores(
     try {
       if (!(await readAll(behind, fetcher, parts))) return undefined
     } finally {
+      // Nobody may write to a store any more when this function has ended.
+      await Promise.allSettled(behind.map(({ writing }) => writing))
       await fetcher.close()
     }
   }
@@ -92,6 +94,8 @@ interface RestoringStore {
   readonly end: number
   records: number
   changes: Change[]
+  /** The write under way. */
+  writing: Promise<void>
 }
 
 async function openJobs(jobs: readonly RestoreJob[], parts: RestoreParts): Promise<readonly RestoringStore[]> {
@@ -103,7 +107,7 @@ async function openJobs(jobs: readonly RestoreJob[], parts: RestoreParts): Promi
   for (const job of jobs) {
     const log = boundsOf(job.changelog, bounds)
     const position = await startOffset(job, log, parts.logger)
-    stores.push({ job, position, end: log.end, records: 0, changes: [] })
+    stores.push({ job, position, end: log.end, records: 0, changes: [], writing: Promise.resolve() })
   }
   return stores
 }
@@ -118,7 +122,8 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
   report.tell(lastArrivalMs)
   while (unfinished.size > 0) {
     if (parts.interrupted()) {
-      for (const store of unfinished.values()) if (store.changes.length > 0) await write(store)
+      for (const store of unfinished.values()) if (store.changes.length > 0) await beginWrite(store, parts)
+      await Promise.all([...unfinished.values()].map(({ writing }) => writing))
       return false
     }
     const fetched = await poll(fetcher, parts)
@@ -135,9 +140,9 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
     for (const [key, store] of unfinished) {
       const isDone = store.position >= store.end
       if (!isDone && store.changes.length < restoreChangesMax) continue
-      await write(store)
-      await parts.failpoint?.('recovery:written')
+      await beginWrite(store, parts)
       if (!isDone) continue
+      await store.writing
       unfinished.delete(key)
       fetcher.remove([store.job.changelog])
       await parts.onRestored?.(store.job, store.position)
@@ -178,10 +183,13 @@ function collect(store: RestoringStore, batches: FetchedBatches, cursor: RecordC
   return collectChanges(batches, cursor, { spec: store.job.spec, changes: store.changes })
 }
 
-async function write(store: RestoringStore): Promise<void> {
-  const { changes } = store
+/** The database writes on threads of its own: the next records are read meanwhile. One write at a time per store, so that memory stays bounded. */
+async function beginWrite(store: RestoringStore, { failpoint }: RestoreParts): Promise<void> {
+  await store.writing
+  const { changes, position } = store
   store.changes = []
-  await store.job.rows.write(changes, store.position)
+  store.writing = store.job.rows.write(changes, position).then(() => failpoint?.('recovery:written'))
+  store.writing.catch(() => undefined) // its error is met by whoever waits for it next; until then it must not count as unhandled
 }
 
 function stalled(stores: readonly RestoringStore[], waitedMs: number): StreamsError {
