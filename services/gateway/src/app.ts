@@ -124,7 +124,9 @@ function createServer(logger: FastifyBaseLogger): GatewayApp {
   const app = fastify({
     loggerInstance: logger,
     // Requests are logged to Kafka; what fails is logged by the error handler.
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // No logger for each request, of which nearly none says anything: who logs names the request.
+    childLoggerFactory: (logger) => logger,
     genReqId: () => crypto.randomUUID(),
     requestIdHeader: false,
     trustProxy: false,

@@ -136,7 +136,7 @@ function isFastifyError(error: unknown): error is FastifyError {
 }
 
 function logProblem(problem: GatewayError, error: unknown, request: FastifyRequest): void {
-  const fields = { err: error, code: problem.code, route: request.routeOptions.url }
+  const fields = { err: error, code: problem.code, route: request.routeOptions.url, request_id: request.id }
   if (problem.code === 'INTERNAL') request.log.error(fields, 'a request failed')
   else request.log.warn(fields, 'a request could not be served')
 }
