@@ -15,7 +15,8 @@ shift 3
 # PID file comes after the trap: once it is there, a signal is passed on.
 "$@" 3<&- &
 child=$!
-trap 'kill -TERM "$child" 2>/dev/null' TERM INT HUP
+signalled=
+trap 'signalled=yes; kill -TERM "$child" 2>/dev/null' TERM INT HUP
 echo "$child $$" >"$pidfile"
 
 (
@@ -34,10 +35,12 @@ exec 3<&-
 
 wait "$child"
 code=$?
-# A trapped signal interrupts `wait`: go on until the child has really ended.
-while kill -0 "$child" 2>/dev/null; do
+# A trapped signal interrupts `wait`: ask again, also when the child has ended meanwhile. 127: its end was told before the signal came.
+while [ -n "$signalled" ]; do
+  signalled=
   wait "$child"
-  code=$?
+  again=$?
+  [ "$again" -eq 127 ] || code=$again
 done
 kill -KILL "$watcher" 2>/dev/null
 rm -f "$pidfile"
