@@ -17,8 +17,11 @@ export const rowMarks = {
 /** Marks of rows that must stay in memory: the byte store does not have them as they are, or somebody counts on them. */
 const pinned = rowMarks.changed | rowMarks.expired | rowMarks.draining | rowMarks.wanted
 
-const rowsMin = 16
-const chunkBytesMin = 2 * 1024
+/** Small: a year of sparse history is a table for each of a million windows, most with a handful of rows. Arrays this short lie in V8's own heap. */
+const rowsMin = 4
+const chunkBytesMin = 256
+/** Garbage of fewer bytes is not worth a new table. */
+const wasteBytesMin = 8 * 1024
 /** A new chunk is half of what is there already, up to this: little is wasted in small tables, and large ones have few chunks. */
 const chunkBytesMax = 256 * 1024
 
@@ -73,7 +76,7 @@ export class RowTable {
 
   /** Most of its bytes belong to values that were replaced. */
   get isWasteful(): boolean {
-    return this.#chunkBytes > 3 * this.#liveBytes + 4 * chunkBytesMin
+    return this.#chunkBytes > 3 * this.#liveBytes + wasteBytesMin
   }
 
   /** The row with this key; −1 when there is none. */
@@ -172,6 +175,12 @@ export class RowTable {
       moved(row, to)
     }
     return table
+  }
+
+  /** Whether there are rows that must stay. */
+  get hasPinned(): boolean {
+    for (let row = 0; row < this.#size; row++) if (((this.#marks[row] ?? 0) & pinned) !== 0) return true
+    return false
   }
 
   #choose(bytesMax: number): Uint8Array {

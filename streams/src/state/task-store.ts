@@ -358,6 +358,11 @@ export class CachedTaskStore implements TaskStore {
 
   /** Puts a table of at most `bytesMax` bytes in the place of this one, or none; returns what it takes. */
   #replace(table: RowTable, bytesMax: number, moves: Map<RowTable, MovedRows>): number {
+    if (bytesMax === 0 && !table.hasPinned) {
+      this.#tables.delete(table.startMs)
+      this.#lastTable = undefined
+      return 0
+    }
     const rows = new Uint32Array(table.size)
     const kept = table.kept(bytesMax, (from, to) => {
       rows[from] = to
