@@ -14,7 +14,15 @@ const buildMsMax = 150_000
 const answerMsMax = 60_000
 
 /** The JVM takes what it finds of memory otherwise. */
-const javaFlags = ['-Xmx256m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
+// UTF-8 whatever the locale: rows go to its standard output.
+const javaFlags = [
+  '-Dfile.encoding=UTF-8',
+  '-Dstdout.encoding=UTF-8',
+  '-Dsun.stdout.encoding=UTF-8',
+  '-Xmx256m',
+  '-XX:+UseSerialGC',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+]
 
 /** Compiles jvm-changelog into `folder` and answers the class path. Throws with what to install when Maven or the JDK is missing. */
 export async function buildJvmProject(folder: string): Promise<string> {
