@@ -2,7 +2,6 @@ import { backoffMs, type Logger, sleep } from '@millrace/kit'
 import { type Broker, type OutgoingRecord, partitionKey, type TransactionalProducer } from '@millrace/streams'
 import {
   spillHandoverBytesMax,
-  spillPauseMsMax,
   spillProducerCloseMs,
   spillReplayBytes,
   spillReplayDeliveryMs,
@@ -10,6 +9,7 @@ import {
   spillTransactionTimeoutMs,
 } from '../limits.ts'
 import { createDoubt } from './doubt.ts'
+import { restMs } from './replay-pace.ts'
 import type { SpillEntry } from './spill-format.ts'
 import { type SpillCursor, type SpillLog, spillStart } from './spill-log.ts'
 import type { SpillingSender } from './spilling-sender.ts'
@@ -94,24 +94,23 @@ export function startReplay(options: SpillReplayOptions): SpillReplay {
     const step = createStep(producer)
     let cursor = spillStart
     const drain = async () => {
-      while (await moved()) stop.signal.throwIfAborted()
+      while ((await move()) > 0) stop.signal.throwIfAborted()
     }
-    const moved = async () => {
+    const move = async () => {
       const batch = await log.read(cursor, spillReplayBytes)
-      if (batch.entries.length === 0) return false
-      await step(batch.entries, batch.cursor)
+      if (batch.entries.length > 0) await step(batch.entries, batch.cursor)
       cursor = batch.cursor
-      return true
+      return batch.entries.reduce((bytes, entry) => bytes + entry.bytes, 0)
     }
-    for (let left = log.bytesFrom(cursor); !stop.signal.aborted; ) {
+    while (!stop.signal.aborted) {
+      const before = log.bytesFrom(cursor)
+      if (before <= spillHandoverBytesMax && (await sender.handover(drain))) break
       const startedMs = performance.now()
-      if (left <= spillHandoverBytesMax && (await sender.handover(drain))) break
-      await moved()
-      const before = left
-      left = log.bytesFrom(cursor)
-      // As long a rest as the work took, for those who are served meanwhile; none when the log grows all the same.
+      const replayedBytes = await move()
       const tookMs = performance.now() - startedMs
-      if (left < before) await wait(Math.min(tookMs, spillPauseMsMax), stop.signal).catch(() => {})
+      const shrunkBytes = before - log.bytesFrom(cursor)
+      const rest = restMs({ tookMs, replayedBytes, shrunkBytes })
+      if (rest > 0) await wait(rest, stop.signal).catch(() => {})
     }
     logger.info(began, 'the spill log is empty: records go to Kafka again')
   }
