@@ -31,7 +31,7 @@ const dirtyBytesMaxDefault = 64 * 1024 * 1024
  */
 const dirtyOverheadBytes = 800
 
-/** Of the bound that rows in memory may take, what is left of one table when it is looked through: there must be room to grow again. */
+/** Of the bound that rows in memory may take, what is left when it was reached: there must be room to grow again. */
 const keptShare = 0.6
 
 /** Rows per page when a range goes to the committed rows. */
@@ -347,7 +347,8 @@ export class CachedTaskStore implements TaskStore {
     if (bytes > this.#cachedBytesMax) {
       const byStart = [...this.#tables.values()].sort((left, right) => left.startMs - right.startMs)
       for (const table of byStart) {
-        if (bytes <= this.#cachedBytesMax) break
+        // Well below the bound, so that thousands of tables are not put in order at every commit: sparse history has one for each window.
+        if (bytes <= this.#cachedBytesMax * keptShare) break
         bytes -= table.bytes
         bytes += this.#replace(table, Math.max(this.#cachedBytesMax * keptShare - bytes, 0), moves)
         this.#knownAfterMs = Math.max(this.#knownAfterMs, table.startMs)
