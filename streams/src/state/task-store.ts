@@ -34,6 +34,9 @@ const dirtyOverheadBytes = 800
 /** Of the bound that rows in memory may take, what is left when it was reached: there must be room to grow again. */
 const keptShare = 0.6
 
+/** Tables that can be put in order at every commit. */
+const tablesInOrderMax = 256
+
 /** Rows per page when a range goes to the committed rows. */
 const rangePageRows = 512
 
@@ -345,10 +348,11 @@ export class CachedTaskStore implements TaskStore {
       if (table.isWasteful) this.#replace(table, Number.POSITIVE_INFINITY, moves)
     let bytes = this.memoryBytes
     if (bytes > this.#cachedBytesMax) {
+      // Of thousands of tables, as sparse history has them, so many leave that they need not be put in order at every commit.
+      const enough = this.#tables.size > tablesInOrderMax ? this.#cachedBytesMax * keptShare : this.#cachedBytesMax
       const byStart = [...this.#tables.values()].sort((left, right) => left.startMs - right.startMs)
       for (const table of byStart) {
-        // Well below the bound, so that thousands of tables are not put in order at every commit: sparse history has one for each window.
-        if (bytes <= this.#cachedBytesMax * keptShare) break
+        if (bytes <= enough) break
         bytes -= table.bytes
         bytes += this.#replace(table, Math.max(this.#cachedBytesMax * keptShare - bytes, 0), moves)
         this.#knownAfterMs = Math.max(this.#knownAfterMs, table.startMs)
