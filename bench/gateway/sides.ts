@@ -96,7 +96,14 @@ function start(
     pathToFileURL(join(root, server)).href,
     ...(of.profileFile === undefined ? [] : [of.profileFile]),
   ]
-  return new MeasuredProcess({ title: server, command: process.execPath, args, environment: of.environment })
+  // Both sides have the heap that `npm start` gives to the gateway.
+  const flags = ['--max-old-space-size=384', '--max-semi-space-size=4']
+  return new MeasuredProcess({
+    title: server,
+    command: process.execPath,
+    args: [...flags, ...args],
+    environment: of.environment,
+  })
 }
 
 function measured(child: MeasuredProcess, of: Pick<MeasuredServer, 'port' | 'headers' | 'topic'>): MeasuredServer {

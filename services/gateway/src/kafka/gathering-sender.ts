@@ -10,8 +10,8 @@ interface Gathering {
 
 /**
  * Sends small calls together: while `gatherSendsMax` sends are under way, those that come wait for one of them to end, and then go as one.
- * A request that comes alone waits for nothing; under load the sends grow, where each request's own send would cost this process 25 µs and the broker
- * more. All calls of one send share its outcome: when it fails, some of them may have been written, as with any failed send.
+ * A request that comes alone waits for nothing; under load the sends grow, for a send costs this process and the broker about the same, however many
+ * records it has. All calls of one send share its outcome: when it fails, some of them may have been written, as with any failed send.
  */
 export function gatheringSender(inner: RecordSender): RecordSender {
   let sending = 0

@@ -1,8 +1,8 @@
 import { statsAnswersCharsMax } from '../limits.ts'
 
 /**
- * Answers as they went out, until anything changes that they were made of: whoever looks at the same chart asks the same question, again and again, and
- * making the text costs ten times as much as sending it. Bounded by the length of all texts together; when they are too long, it begins anew.
+ * Answers as they went out, until anything changes that they were made of: whoever looks at the same chart asks the same question, again and
+ * again. Bounded by the length of all texts together; when they are too long, it begins anew.
  */
 export class AnswerCache {
   readonly #texts = new Map<string, string>()
