@@ -35,7 +35,8 @@ export async function startGateway(change: Readonly<Record<string, string>> = {}
 /** Starts a gateway and waits for nothing. */
 export function launchGateway(change: Readonly<Record<string, string>>): Omit<RunningGateway, 'url'> {
   const child = spawn(process.execPath, [main], {
-    env: { ...process.env, ...change },
+    // Tests read what it says, whatever the level of the servers beside it.
+    env: { ...process.env, MILLRACE_LOG_LEVEL: 'info', ...change },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   // A test that fails before it stops the gateway must not leave it behind.
