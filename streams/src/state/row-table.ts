@@ -20,6 +20,8 @@ const pinned = rowMarks.changed | rowMarks.expired | rowMarks.draining | rowMark
 /** Small: a year of sparse history is a table for each of a million windows, most with a handful of rows. Arrays this short lie in V8's own heap. */
 const rowsMin = 4
 const chunkBytesMin = 256
+/** The table itself: ten typed arrays, their headers, its place in a map. Uncounted, tables of few rows filled the heap of a processor that imported a year. */
+const tableBytes = 2_500
 /** Garbage of fewer bytes is not worth a new table. */
 const wasteBytesMin = 8 * 1024
 /** A new chunk is half of what is there already, up to this: little is wasted in small tables, and large ones have few chunks. */
@@ -71,7 +73,7 @@ export class RowTable {
 
   /** The memory it takes. */
   get bytes(): number {
-    return this.#hashes.length * (columnBytesPerRow + 4 * slotsPerRow) + this.#chunkBytes
+    return tableBytes + this.#hashes.length * (columnBytesPerRow + 4 * slotsPerRow) + this.#chunkBytes
   }
 
   /** Most of its bytes belong to values that were replaced. */
