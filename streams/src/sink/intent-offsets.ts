@@ -1,6 +1,7 @@
 import { type CommittedOffset, type GroupMember, partitionKey, type TopicPartition } from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import type { OffsetKeeper, RepeatedRange, SinkPosition } from './batch-sink.ts'
+import type { SinkBatch } from './sink-batch.ts'
 
 /** What stands in the commit metadata while a batch is being written: `{"v":1,"first":…,"next":…,"at":…}`. */
 interface Intent {
@@ -20,6 +21,8 @@ interface Intent {
  *                                         ↑ a crash here: 100 to 249 again, the same token
  */
 export function intentOffsets(member: GroupMember, clock: Clock): OffsetKeeper {
+  const intents = new WeakMap<SinkBatch, Intent>()
+
   return {
     async positions(partitions) {
       const committed = await member.committed(partitions)
@@ -31,8 +34,11 @@ export function intentOffsets(member: GroupMember, clock: Clock): OffsetKeeper {
       return positions
     },
 
-    async announce({ topic, partition, firstOffset, nextOffset }) {
-      const intent: Intent = { first: firstOffset, next: nextOffset, at: clock.nowMs() }
+    async announce(batch) {
+      const { topic, partition, firstOffset, nextOffset } = batch
+      // Every attempt announces the same: one whose answer was lost may reach the coordinator after a later one.
+      const intent = intents.get(batch) ?? { first: firstOffset, next: nextOffset, at: clock.nowMs() }
+      intents.set(batch, intent)
       const metadata = JSON.stringify({ v: 1, ...intent })
       await member.commit([{ topic, partition, offset: firstOffset, metadata }])
       return tokenOf({ topic, partition }, intent)

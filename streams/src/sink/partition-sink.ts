@@ -56,6 +56,8 @@ export interface PartitionSinkContext {
   pause(attempt: number, signal: AbortSignal): Promise<void>
   /** A write came to its end: there is room again. */
   onRoom(): void
+  /** A commit was refused because the group has moved on: what was taken in is dropped, and whoever owns the partition goes on from the commits. */
+  onRefused(partition: PartitionSink): void
   /** An error that no repetition cures. */
   onFailed(error: unknown): void
 }
@@ -231,9 +233,10 @@ export class PartitionSink implements TopicPartition {
       const { topic, partition, count: rows, bytesUsed: bytes, firstOffset, nextOffset } = batch
       probe.onWritten({ topic, partition, rows, bytes, firstOffset, nextOffset, durationMs: clock.nowMs() - startedMs })
     } catch (error) {
-      const isGivenUp = signal.aborted || hasCode(error, 'REBALANCED')
+      const isGivenUp = signal.aborted
       this.release()
-      if (!isGivenUp) this.#context.onFailed(error)
+      if (!isGivenUp && hasCode(error, 'REBALANCED')) this.#context.onRefused(this)
+      else if (!isGivenUp) this.#context.onFailed(error)
     } finally {
       this.#writing = undefined
       this.#current = undefined

@@ -80,7 +80,7 @@ afterEach(async () => {
 function startRunner(
   world: ReturnType<typeof setUp>,
   options: { sink: BatchSink; limits?: Partial<BatchLimits> } & Partial<
-    Pick<SinkRunnerOptions, 'offsets' | 'bufferBytesMax' | 'writesMax' | 'clientId' | 'fetch'>
+    Pick<SinkRunnerOptions, 'offsets' | 'bufferBytesMax' | 'writesMax' | 'clientId' | 'fetch' | 'groupInstanceId'>
   >,
 ) {
   const written: WrittenBatch[] = []
@@ -241,6 +241,49 @@ describe('intents', () => {
     expect(sink.writes.map(({ range }) => range)).toEqual(['0:0-4', '0:5-5'])
   })
 
+  it('are the same at every attempt to announce them: a lost one may arrive after the one that was answered', async () => {
+    const world = setUp()
+    world.append(2)
+    const error = new StreamsError('BROKER_UNAVAILABLE', 'no answer')
+    world.broker.failNext('groupCommit', { error, applied: true })
+    const sink = new TestSink()
+    const announced: unknown[] = []
+    const { retries } = startRunner(world, {
+      sink,
+      offsets(member) {
+        const keeper = intentOffsets(member, world.clock)
+        return {
+          ...keeper,
+          async announce(batch) {
+            const token = keeper.announce(batch).finally(() => {
+              announced.push(committed(world)?.metadata)
+              world.advance(1_000)
+            })
+            return await token
+          },
+        }
+      },
+    })
+    await until(() => sink.rows.size === 2)
+    expect(retries).toEqual([1])
+    expect(announced).toHaveLength(2)
+    expect(new Set(announced).size).toBe(1)
+    expect(sink.writes[0]?.token).toBe('events:0:0-1@1000000')
+  })
+
+  it('that reach beyond the log stop the sink: the range would be filled up with other records', async () => {
+    const world = setUp()
+    world.append(3)
+    const member = await world.broker.openGroupMember({ clientId: 'former', groupId: group })
+    const listener = { onAssigned: async () => {}, onRevoked: async () => {}, onLost: async () => {} }
+    await member.join([topic], listener)
+    const metadata = JSON.stringify({ v: 1, first: 1, next: 9, at: 5 })
+    await member.commit([{ topic, partition: 0, offset: 1, metadata }])
+    await member.close()
+    const { runner } = startRunner(world, { sink: new TestSink() })
+    expect(await runner.failed).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', offset: 9 })
+  })
+
   it('end without a write when their records are gone', async () => {
     const world = setUp()
     world.append(5)
@@ -375,6 +418,64 @@ describe('rebalances', () => {
     world.append(5, 3)
     await until(() => sink.rows.size === 4 * 145 + 5)
     expect(first.runner.lags()).toHaveLength(4)
+  })
+
+  it('leave partitions that stay where they are: what is on its way goes on', async () => {
+    const world = setUp(2)
+    const sink = new TestSink()
+    const release = Promise.withResolvers<void>()
+    sink.before = () => release.promise
+    const first = startRunner(world, { sink, clientId: 'a' })
+    await first.started
+    world.append(3)
+    world.append(3, 1)
+    await until(() => committed(world, 0)?.metadata !== undefined && committed(world, 1)?.metadata !== undefined)
+    const second = startRunner(world, { sink, clientId: 'b' })
+    await turns(200)
+    const [kept] = first.runner.lags()
+    expect(first.runner.lags()).toHaveLength(1)
+    release.resolve()
+    await second.started
+    await until(() => [0, 1].every((partition) => committed(world, partition)?.offset === 3))
+    // Nothing was taken back from the first but the partition that moved: its write was not repeated.
+    expect(sink.writes.filter(({ range }) => range === `${kept?.partition}:0-2`)).toHaveLength(1)
+  })
+
+  it('that refuse a commit of a partition that stays let it go on from the commits', async () => {
+    const world = setUp()
+    const sink = new TestSink()
+    const { runner, started } = startRunner(world, { sink })
+    await started
+    sink.before = async () => {
+      sink.before = async () => {}
+      world.broker.failNext('groupCommit', {
+        error: new StreamsError('REBALANCED', 'the group has moved on'),
+        applied: false,
+      })
+    }
+    world.append(4)
+    await until(() => sink.writes.length === 2)
+    world.append(2)
+    await until(() => committed(world)?.offset === 6)
+    expect(sink.writes.slice(0, 2).map(({ token }) => token)).toEqual(['events:0:0-3@1000000', 'events:0:0-3@1000000'])
+    expect(sink.rows.size).toBe(6)
+    expect(runner.isReady()).toBe(true)
+  })
+
+  it('do not come about when a static member is restarted', async () => {
+    const world = setUp(2)
+    const sink = new TestSink()
+    const first = startRunner(world, { sink, groupInstanceId: 'one' })
+    await first.started
+    const members = world.broker.members(group)
+    await first.runner.close(1_000)
+    expect(world.broker.members(group)).toEqual(members)
+    const second = startRunner(world, { sink, groupInstanceId: 'one' })
+    await second.started
+    world.append(3)
+    world.append(3, 1)
+    await until(() => sink.rows.size === 6)
+    expect(second.runner.lags()).toHaveLength(2)
   })
 
   it('stop a member that was expelled from committing, and do not end it', async () => {

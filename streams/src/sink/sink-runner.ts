@@ -30,6 +30,8 @@ export interface SinkRunnerOptions {
   readonly broker: Broker
   readonly clientId: string
   readonly groupId: string
+  /** Static membership: who comes back under this name within the session timeout gets its partitions back at once. Of one process of the group at a time. */
+  readonly groupInstanceId?: string | undefined
   readonly topic: string
   readonly sink: BatchSink
   /** `intentOffsets` or `storedOffsets`, for the runner's own group member. */
@@ -61,7 +63,10 @@ export interface SinkRunner {
   isLive(): boolean
   /** True when joined and the last poll went well. */
   isReady(): boolean
-  /** Writes what was taken in, within `deadlineMs`, then leaves the group; idempotent. What is not written in time is read again by the next owner. */
+  /**
+   * Writes what was taken in, within `deadlineMs`, then leaves the group, unless it is a static member; idempotent. What is not written in time is read
+   * again by the next owner.
+   */
   close(deadlineMs: number): Promise<void>
 }
 
@@ -110,10 +115,16 @@ class Runner implements SinkRunner {
 
   async start(): Promise<void> {
     if (this.#connections !== undefined) throw new StreamsError('INVALID_STATE', 'a sink runner starts once')
-    const { broker, clientId, groupId, topic } = this.#options
+    const { broker, clientId, groupId, groupInstanceId, topic } = this.#options
     const admin = await broker.openAdmin()
     const fetcher = await broker.openFetcher({ clientId, ...this.#options.fetch })
-    const member = await broker.openGroupMember({ clientId, groupId })
+    // Cooperative: partitions that stay are written on while the group rebalances.
+    const member = await broker.openGroupMember({
+      clientId,
+      groupId,
+      rebalance: 'cooperative',
+      ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
+    })
     this.#connections = { admin, fetcher, member, context: this.#makeContext(member) }
     void member.failed.then((error) => this.#fail(error))
     await member.join([topic], this.#listener(this.#connections))
@@ -171,6 +182,7 @@ class Runner implements SinkRunner {
       probe,
       pause: (attempt, signal) => this.#options.pause(attempt, signal),
       onRoom: () => this.#updatePauses(),
+      onRefused: (partition) => this.#beginAgain(partition),
       onFailed: (error) => this.#fail(error),
     }
   }
@@ -199,6 +211,26 @@ class Runner implements SinkRunner {
         for (const partition of this.#takeAway(connections.fetcher, partitions)) partition.release()
       },
     }
+  }
+
+  /** A cooperative member keeps what it has when a commit is refused: it looks anew where to go on, until it is told that the partition is not its own. */
+  #beginAgain(partition: PartitionSink): void {
+    const key = partitionKey(partition)
+    if (this.#connections === undefined || this.#abort.signal.aborted || this.#partitions.get(key) !== partition) return
+    const connections = this.#connections
+    const { topic, partition: number } = partition
+    const of = { topic, partition: number }
+    const serial = ++this.#assignments
+    connections.fetcher.remove([of])
+    this.#partitions.delete(key)
+    this.#owned.set(key, serial)
+    this.#log('a commit was refused: looking where to go on', [of])
+    this.#options
+      .pause(1, this.#abort.signal)
+      .then(() => this.#begin(connections, { partitions: [of], serial }))
+      .catch((error: unknown) => {
+        if (!this.#abort.signal.aborted) this.#fail(error)
+      })
   }
 
   #takeAway(fetcher: Fetcher, partitions: readonly TopicPartition[]): readonly PartitionSink[] {
@@ -251,7 +283,7 @@ class Runner implements SinkRunner {
     for (const of of partitions) {
       const start = starts.get(partitionKey(of)) ?? 0
       const position = known.get(of.partition) ?? { offset: start }
-      checkWithinLog(of, position.offset, ends.get(partitionKey(of)))
+      checkWithinLog(of, position.repeat?.nextOffset ?? position.offset, ends.get(partitionKey(of)))
       positions.set(of.partition, position)
     }
     return positions
