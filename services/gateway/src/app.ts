@@ -29,6 +29,7 @@ import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerValidation } from './http/validation.ts'
 import type { TopicWriter } from './kafka/ports.ts'
 import type { LeadOutcomes } from './leads/lead-outcomes.ts'
+import { registerLeadQueryRoutes } from './leads/lead-query-routes.ts'
 import { createLeadReader } from './leads/lead-reader.ts'
 import { registerLeadRoutes } from './leads/lead-routes.ts'
 import { createLeadDesk } from './leads/lead-submission.ts'
@@ -242,5 +243,6 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
     setTimeout(() => deps.leadOutcomes.giveUp(), leadCloseWaitMs).unref()
   })
   const onItems = (accepted: number, rejected: number) => metrics.items('lead', accepted, rejected)
-  registerLeadRoutes(app, { desk, leadStore: deps.leadStore, onItems })
+  registerLeadRoutes(app, { desk, onItems })
+  registerLeadQueryRoutes(app, { leadStore: deps.leadStore })
 }

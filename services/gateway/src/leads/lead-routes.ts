@@ -1,34 +1,20 @@
 import type { LeadOutcome } from '@millrace/schemas'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { type Fault, GatewayError } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 import { takeBytes } from '../http/body.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
-import { invalidParameter } from '../http/validation.ts'
 import { readStrictJson } from '../json/strict-json.ts'
 import { durabilities, durabilityDescription } from '../kafka/ports.ts'
-import {
-  batchBodyBytesMax,
-  leadEmailCharsMax,
-  leadsOffsetMax,
-  leadsPageDefault,
-  leadsPageMax,
-  leadsPerRequestMax,
-  queryCharsMax,
-} from '../limits.ts'
-import { translateBadCursor } from '../schema/cursor.ts'
+import { batchBodyBytesMax, leadsPerRequestMax } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
-import { readTimeRange, timeDescription } from '../schema/time.ts'
 import { idempotencyKey } from './idempotency-key.ts'
 import { LeadInput } from './lead-schema.ts'
-import { StoredLead, toStoredLead } from './lead-shape.ts'
 import { type BulkItem, type LeadDesk, readBulkBody, type Submission } from './lead-submission.ts'
-import type { LeadStore } from './ports.ts'
 
-/** What the lead routes need. */
+/** What the routes that take leads need. */
 export interface LeadRoutesDeps {
   readonly desk: LeadDesk
-  readonly leadStore: LeadStore
   readonly onItems: (accepted: number, rejected: number) => void
 }
 
@@ -53,49 +39,10 @@ const Bulk = Type.Object({
   durability: Durable,
 })
 
-const LeadsQuery = Type.Object(
-  {
-    page: Type.Optional(Type.Integer({ minimum: 1, description: 'From 1; for deep pages use cursor.' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: leadsPageMax, default: leadsPageDefault })),
-    status: Type.Optional(Type.Enum(['stored'])),
-    email: Type.Optional(Type.String({ minLength: 1, maxLength: leadEmailCharsMax })),
-    from: Type.Optional(
-      Type.String({ maxLength: queryCharsMax, description: `Received at or after. ${timeDescription}` }),
-    ),
-    to: Type.Optional(Type.String({ maxLength: queryCharsMax, description: `Received before. ${timeDescription}` })),
-    sort: Type.Optional(Type.Enum(['-received_at', 'received_at'], { default: '-received_at' })),
-    cursor: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: queryCharsMax,
-        description: 'next_cursor of the page before; not together with page.',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-)
-
-const LeadsPage = Type.Object({
-  leads: Type.Array(StoredLead),
-  page: Type.Unsafe<number | null>({ type: ['integer', 'null'], description: 'null when a cursor was used.' }),
-  limit: Type.Integer(),
-  total: Type.Integer({ description: 'Leads that match; counted up to a bound.' }),
-  total_is_exact: Type.Boolean(),
-  next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
-})
-
-const LeadParams = Type.Object({
-  lead_id: Type.String({
-    pattern: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$',
-    'x-rule': 'must be a UUID',
-  }),
-})
-
-/** Takes leads in, one by one or many at once, and reads them back for admins. */
+/** Takes leads in, one by one or many at once. */
 export function registerLeadRoutes(app: GatewayApp, deps: LeadRoutesDeps): void {
   registerSubmission(app, deps)
   registerBulk(app, deps)
-  registerReading(app, deps)
 }
 
 function registerSubmission(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void {
@@ -219,68 +166,6 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
         return reply.code(rejected === 0 ? 202 : 207).send(answer)
       },
     })
-  })
-}
-
-function registerReading(app: GatewayApp, { leadStore }: LeadRoutesDeps): void {
-  const refusals = ['INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'] as const
-
-  app.route({
-    method: 'GET',
-    url: '/api/v1/leads',
-    config: { access: 'leads:read' },
-    schema: {
-      tags: ['leads'],
-      operationId: 'listLeads',
-      summary: 'Stored leads',
-      querystring: LeadsQuery,
-      response: { 200: LeadsPage, ...problemResponses(...refusals) },
-    },
-    handler: async ({ query }) => {
-      const faults: Fault[] = []
-      const range = readTimeRange(query, faults)
-      const { limit = leadsPageDefault, status, email, sort, cursor } = query
-      const page = cursor === undefined ? (query.page ?? 1) : undefined
-      if (cursor !== undefined && query.page !== undefined) {
-        faults.push({ in: 'query', pointer: '/cursor', detail: 'must not come together with "page"' })
-      }
-      if (page !== undefined && (page - 1) * limit > leadsOffsetMax) {
-        faults.push({
-          in: 'query',
-          pointer: '/page',
-          detail: `reaches deeper than ${leadsOffsetMax} leads: use "cursor"`,
-        })
-      }
-      if (faults.length > 0) throw invalidParameter(faults)
-      const listing = { limit, page, cursor, status, email, ...range, sort }
-      const found = await translateBadCursor(() => leadStore.list(listing))
-      return {
-        leads: found.leads.map(toStoredLead),
-        page: page ?? null,
-        limit,
-        total: found.total,
-        total_is_exact: found.totalIsExact,
-        next_cursor: found.nextCursor,
-      }
-    },
-  })
-
-  app.route({
-    method: 'GET',
-    url: '/api/v1/leads/:lead_id',
-    config: { access: 'leads:read' },
-    schema: {
-      tags: ['leads'],
-      operationId: 'getLead',
-      summary: 'One stored lead',
-      params: LeadParams,
-      response: { 200: StoredLead, ...problemResponses(...refusals, 'LEAD_NOT_FOUND') },
-    },
-    handler: async ({ params }) => {
-      const lead = await leadStore.byId(params.lead_id.toLowerCase())
-      if (lead === undefined) throw new GatewayError('LEAD_NOT_FOUND', 'No lead with this id is stored.')
-      return toStoredLead(lead)
-    },
   })
 }
 
