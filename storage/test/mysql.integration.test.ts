@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Lead } from '@millrace/schemas'
 import {
   createApiLogRepository,
+  createLeadIntake,
   createLeadRepository,
   createSinkOffsetRepository,
   createUserRepository,
@@ -17,6 +18,7 @@ import { apiLogOf, leadOf, mysqlOfTests, uniqueName } from './servers.ts'
 
 const mysql = mysqlOfTests()
 const repository = createLeadRepository(mysql)
+const intake = createLeadIntake(mysql)
 const apiLogs = createApiLogRepository(mysql)
 const offsets = createSinkOffsetRepository(mysql)
 
@@ -38,7 +40,7 @@ function placed<T>(firstOffset: number, values: readonly T[]): Placed<T>[] {
 }
 
 async function outcomes(range: SinkRange, submitted: readonly Placed<Lead>[]) {
-  const decisions = await repository.storeBatch(range, submitted)
+  const decisions = await intake.storeBatch(range, submitted)
   return decisions.map(({ outcome, reason }) => (reason === null ? outcome : `${outcome}: ${reason}`))
 }
 
@@ -53,7 +55,7 @@ describe('migrateMysql', () => {
   })
 })
 
-describe('LeadRepository.storeBatch', () => {
+describe('LeadIntake', () => {
   it('stores every field exactly, with the offset', async () => {
     const { group, topic, range } = partitionOf()
     const lead = leadOf()
@@ -161,7 +163,7 @@ describe('LeadRepository.storeBatch', () => {
       await outcomes(range(0, 1), placed(0, [leadOf()]))
       await mysql.transaction('holding a lock', async (database) => {
         await database.execute(sql`SELECT * FROM sink_offsets WHERE topic = ${topic} FOR UPDATE`)
-        const attempt = createLeadRepository(gone).storeBatch(range(1, 2), placed(1, [lead]))
+        const attempt = createLeadIntake(gone).storeBatch(range(1, 2), placed(1, [lead]))
         await expect(attempt).rejects.toMatchObject({ code: 'TIMED_OUT', retryable: true })
       })
     } finally {

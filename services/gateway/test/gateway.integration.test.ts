@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import type { EventStats, LeadOutcome } from '@millrace/schemas'
 import { createStatsRepository } from '@millrace/storage/clickhouse'
-import { createLeadRepository } from '@millrace/storage/mysql'
+import { createLeadIntake } from '@millrace/storage/mysql'
 import { defaultPartition } from '@millrace/streams/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createStatsStore } from '../src/stats/stats-store.ts'
@@ -291,7 +291,7 @@ describe('leads', () => {
 
   /** Does what the sink does: stores leads, and publishes what became of them. */
   async function standInForTheSink() {
-    const repository = createLeadRepository(servers.mysql)
+    const intake = createLeadIntake(servers.mysql)
     const group = `gateway-test-${randomUUID()}`
     const submitted = await servers.collect('leads', 'lead', 'latest')
     let last = Promise.resolve()
@@ -307,7 +307,7 @@ describe('leads', () => {
           nextOffset: at + 1,
           settledOffset: at,
         }
-        const [decision] = await repository.storeBatch(range, [{ offset: at, value }])
+        const [decision] = await intake.storeBatch(range, [{ offset: at, value }])
         if (decision === undefined) throw new Error('no decision')
         const outcome: LeadOutcome = {
           lead_id: value.lead_id,

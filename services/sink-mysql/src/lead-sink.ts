@@ -1,5 +1,5 @@
 import type { Lead, LeadOutcome, RecordCodec } from '@millrace/schemas'
-import type { LeadDecision, LeadRepository } from '@millrace/storage/mysql'
+import type { LeadDecision, LeadIntake } from '@millrace/storage/mysql'
 import { defaultPartition } from '@millrace/streams/kafka'
 import {
   type BatchSink,
@@ -21,7 +21,7 @@ export interface OutcomeTopic {
 /** What the sink of leads needs. */
 export interface LeadSinkOptions {
   readonly group: string
-  readonly leads: Pick<LeadRepository, 'storeBatch'>
+  readonly leads: LeadIntake
   readonly decode: BatchDecoder<Lead>
   readonly producer: Producer
   readonly outcomes: OutcomeTopic

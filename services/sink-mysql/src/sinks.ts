@@ -10,7 +10,7 @@ import {
 import type { Registry, TopicName } from '@millrace/schemas'
 import {
   createApiLogRepository,
-  createLeadRepository,
+  createLeadIntake,
   createSinkOffsetRepository,
   type Mysql,
   type SinkOffsetRepository,
@@ -140,7 +140,7 @@ async function makeLeadSink(
   const nowMs = () => clock.nowMs()
   const sink = createLeadSink({
     group,
-    leads: createLeadRepository(mysql),
+    leads: createLeadIntake(mysql),
     decode: createBatchDecoder({ codec: await schemas.codecFor('leads', 'lead'), registry: schemas, nowMs }),
     producer,
     outcomes: {

@@ -8,15 +8,19 @@ export { StorageError, type StorageErrorCode, storageErrorCodes } from '../error
 
 // Leads.
 export {
-  createLeadRepository,
+  createLeadIntake,
   type LeadDecision,
+  type LeadIntake,
   type LeadOutcomeName,
+  leadOutcomes,
+} from './lead-intake.ts'
+export {
+  createLeadRepository,
   type LeadPage,
   type LeadQuery,
   type LeadRepository,
   type LeadSort,
   type LeadStatus,
-  leadOutcomes,
   leadSorts,
   leadStatuses,
   type StoredLead,
