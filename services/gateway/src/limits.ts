@@ -30,6 +30,10 @@ export const pathParamCharsMax = 128
 export const rateLimitWindowMs = 60_000
 /** Callers that are counted at the same time, 100 bytes each; a flood of addresses must not fill the memory. */
 export const rateLimitKeysMax = 50_000
+/** Requests of one address per minute that are told that nobody knows them. Clients whose token has just expired need one each. */
+export const unauthenticatedPerMinuteMax = 300
+/** Lines per minute about one caller who asks for more than it may; all such requests are in the API's log. */
+export const forbiddenLoggedPerMinuteMax = 10
 /** Longest text of one query parameter. */
 export const queryCharsMax = 512
 /** A bearer token of ours has about 400 characters. */

@@ -6,6 +6,7 @@ import type { ApiKeyStore, SessionStore } from '../accounts/ports.ts'
 import { GatewayError } from '../errors.ts'
 import { accessRefreshMs, tokenClockToleranceMs } from '../limits.ts'
 import type { Access, GatewayApp, Principal } from './gateway-app.ts'
+import { createRefusals } from './refusals.ts'
 
 /** How tokens are signed, and how long they and their sessions last. */
 export interface TokenSettings {
@@ -61,6 +62,17 @@ export async function registerAuth(app: GatewayApp, deps: AuthDeps): Promise<Aut
   app.decorate('credentials', credentials)
   keepFresh(app, credentials)
 
+  const refusals = createRefusals({ logger: app.log, nowMs })
+  const refusalOf = (request: FastifyRequest, error: unknown) => {
+    const isUnknown = error instanceof GatewayError && error.code === 'UNAUTHENTICATED'
+    return isUnknown ? refusals.unauthenticated(request, error) : asError(error)
+  }
+  const admitted = (request: FastifyRequest, principal: Principal, access: Access | undefined) => {
+    const refusal = admit(request, principal, access)
+    if (refusal !== undefined) refusals.forbidden(request, principal)
+    return refusal
+  }
+
   // With a callback: a caller who is known is let in without a promise, which the busiest routes notice.
   app.addHook('onRequest', (request, _reply, done) => {
     const { access } = request.routeOptions.config
@@ -69,12 +81,12 @@ export async function registerAuth(app: GatewayApp, deps: AuthDeps): Promise<Aut
     try {
       found = credentials.identify(request.headers)
     } catch (error) {
-      return done(asError(error))
+      return done(refusalOf(request, error))
     }
-    if (!(found instanceof Promise)) return done(admit(request, found, access))
+    if (!(found instanceof Promise)) return done(admitted(request, found, access))
     found.then(
-      (principal) => done(admit(request, principal, access)),
-      (error: unknown) => done(asError(error)),
+      (principal) => done(admitted(request, principal, access)),
+      (error: unknown) => done(refusalOf(request, error)),
     )
   })
 

@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import { rateLimitKeysMax, rateLimitWindowMs } from '../limits.ts'
+import { clientNetwork } from './client-address.ts'
 import type { GatewayApp } from './gateway-app.ts'
 
 /** A bound of a route's own, counted by address: for routes where nobody is known yet. */
@@ -53,7 +54,10 @@ export function registerRateLimit(
     const own = request.is404 ? undefined : request.routeOptions.config.rateLimit
     if (own === false) return done()
     const max = own?.perMinute ?? perMinute
-    const key = own === undefined ? (request.principal?.id ?? `address ${request.ip}`) : `${own.name} ${request.ip}`
+    const key =
+      own === undefined
+        ? (request.principal?.id ?? `address ${clientNetwork(request.ip)}`)
+        : `${own.name} ${clientNetwork(request.ip)}`
     const { count, endMs } = counts.add(key, nowMs())
     const waitSeconds = Math.max(1, Math.ceil((endMs - nowMs()) / 1_000))
     reply.header('ratelimit-limit', max)
