@@ -39,7 +39,6 @@ import {
   connectionsCheckMs,
   connectionsMax,
   connectionTimeoutMs,
-  eventLoopDelayMsMax,
   headersTimeoutMs,
   keepAliveTimeoutMs,
   leadCloseWaitMs,
@@ -79,6 +78,8 @@ export interface GatewayDeps {
   readonly leadOutcomes: LeadOutcomes
   readonly leadOutcomesAreFollowed: () => boolean
   readonly leadOutcomeTimeoutMs: number
+  /** How late the event loop may be, on average over a second, before requests are refused; 0 refuses none. */
+  readonly eventLoopDelayMsMax: number
   readonly stats: StatsReader
   readonly statsHub: StatsHub
   readonly statsAreFollowed: () => boolean
@@ -162,7 +163,7 @@ function registerDrain(app: GatewayApp): void {
 
 async function registerProtection(app: GatewayApp, deps: GatewayDeps): Promise<void> {
   await app.register(underPressure, {
-    maxEventLoopDelay: eventLoopDelayMsMax,
+    maxEventLoopDelay: deps.eventLoopDelayMsMax,
     retryAfter: retryAfterSeconds,
     customError: UnderPressureError,
   })

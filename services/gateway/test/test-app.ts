@@ -95,6 +95,8 @@ export async function openTestApp(
     leadOutcomes: outcomes,
     leadOutcomesAreFollowed: () => true,
     leadOutcomeTimeoutMs: 50,
+    // A busy machine must not make a test fail.
+    eventLoopDelayMsMax: 0,
     stats: createStatsReader(view, { range: async () => [] }),
     statsHub: hub,
     statsAreFollowed: () => true,
