@@ -45,7 +45,13 @@ import type { RecordSender, TopicWriter } from './kafka/ports.ts'
 import { followTopic } from './kafka/topic-follower.ts'
 import { createTopicWriter, type RecordPlan } from './kafka/topic-writer.ts'
 import { LeadOutcomes } from './leads/lead-outcomes.ts'
-import { apiLogCloseMs, eventLoopDelayMsMax, spillDoubtMs, spillProducerCloseMs, unacknowledgedBytesMax } from './limits.ts'
+import {
+  apiLogCloseMs,
+  eventLoopDelayMsMax,
+  spillDoubtMs,
+  spillProducerCloseMs,
+  unacknowledgedBytesMax,
+} from './limits.ts'
 import { openSpill, type Spill } from './spill/open-spill.ts'
 import { createStatsFeed } from './stats/stats-feed.ts'
 import { StatsHub } from './stats/stats-hub.ts'
