@@ -25,7 +25,19 @@ export {
   leadStatuses,
   type StoredLead,
 } from './lead-repository.ts'
-export { pageRowsMax } from './limits.ts'
+export { type LeadCondition, type LeadOperator, leadOperators } from './lead-conditions.ts'
+export { leadConditionsMax, leadConditionValuesMax, leadSourcesMax, pageRowsMax } from './limits.ts'
+export {
+  createLeadFieldRepository,
+  type LeadFieldRepository,
+  type LeadFieldsChange,
+  type LeadFieldsContent,
+  type LeadFieldsOutcome,
+  type LeadFieldsSnapshot,
+  type StoredLeadFields,
+  type UndefinedAttributes,
+  undefinedAttributes,
+} from './lead-field-repository.ts'
 
 // API logs and accounts.
 export { type ApiLogRepository, createApiLogRepository, type StoredApiLog } from './api-log-repository.ts'

@@ -1,8 +1,16 @@
 import { and, asc, count, desc, eq, gte, lt, type SQL, sql } from 'drizzle-orm'
 import { StorageError } from '../errors.ts'
+import { type LeadCondition, whereAttributes } from './lead-conditions.ts'
 import { decodeCursor, encodeCursor } from './lead-cursor.ts'
-import { dateTimeMaxMs, pageDepthRowsMax, pageRowsMax, totalRowsMax } from './limits.ts'
-import type { Mysql } from './mysql.ts'
+import {
+  dateTimeMaxMs,
+  listingMsMax,
+  pageDepthRowsMax,
+  pageRowsMax,
+  totalRowsMax,
+  totalWithConditionsMax,
+} from './limits.ts'
+import type { Database, Mysql } from './mysql.ts'
 import { leads } from './schema.ts'
 
 /** A lead as MySQL keeps it. */
@@ -25,6 +33,10 @@ export interface LeadQuery {
   readonly status?: string | undefined
   /** Compared without regard to case. */
   readonly email?: string | undefined
+  /** Compared without regard to case. */
+  readonly source?: string | undefined
+  /** All of them must hold. */
+  readonly attributes?: readonly LeadCondition[] | undefined
   /** Received at or after. */
   readonly fromMs?: number | undefined
   /** Received before. */
@@ -36,7 +48,7 @@ export interface LeadQuery {
 /** One page of leads. */
 export interface LeadPage {
   readonly leads: readonly StoredLead[]
-  /** Leads that match, counted up to `totalRowsMax`. */
+  /** Leads that match, counted up to `totalRowsMax`, with conditions on attributes up to `totalWithConditionsMax`. */
   readonly total: number
   readonly totalIsExact: boolean
   /** Where the next page begins; null on the last one. */
@@ -46,7 +58,7 @@ export interface LeadPage {
 /** Leads as they are read back. */
 export interface LeadRepository {
   byId(leadId: string): Promise<StoredLead | undefined>
-  /** Throws `INVALID_QUERY` for a limit, page or cursor that is out of bounds. */
+  /** Throws `INVALID_QUERY` for a limit, page, cursor or condition that is out of bounds, `QUERY_TOO_EXPENSIVE` after `listingMsMax`. */
   list(query: LeadQuery): Promise<LeadPage>
 }
 
@@ -62,32 +74,43 @@ export function createLeadRepository(mysql: Mysql): LeadRepository {
 
     list(query) {
       const page = planPage(query)
-      return mysql.run('listing leads', async (database) => {
-        const rows = await database
-          .select()
-          .from(leads)
-          .where(and(...page.filters, page.after))
-          .orderBy(...page.order)
-          .limit(query.limit + 1)
-          .offset(page.offset)
-        const counted = database
-          .select({ one: sql`1` })
-          .from(leads)
-          .where(and(...page.filters))
-          .limit(totalRowsMax + 1)
-          .as('counted')
-        const [totals] = await database.select({ rows: count() }).from(counted)
-        const total = totals?.rows ?? 0
-        const last = rows.length > query.limit ? rows[query.limit - 1] : undefined
-        return {
-          leads: rows.slice(0, query.limit),
-          total: Math.min(total, totalRowsMax),
-          totalIsExact: total <= totalRowsMax,
-          nextCursor: last === undefined ? null : encodeCursor({ sort: page.sort, ...last }),
-        }
-      })
+      return mysql.run(
+        'listing leads',
+        async (database) => {
+          const rows = await database
+            .select()
+            .from(leads)
+            .where(and(...page.filters, page.after))
+            .orderBy(...page.order)
+            .limit(query.limit + 1)
+            .offset(page.offset)
+          const last = rows.length > query.limit ? rows[query.limit - 1] : undefined
+          // The end of the listing tells how many there are, unless it was reached by a cursor, or passed.
+          const isEnd = last === undefined && query.cursor === undefined && (rows.length > 0 || page.offset === 0)
+          const total = isEnd ? page.offset + rows.length : await countLeads(database, page)
+          return {
+            leads: rows.slice(0, query.limit),
+            total: Math.min(total, page.totalMax),
+            totalIsExact: total <= page.totalMax,
+            nextCursor: last === undefined ? null : encodeCursor({ sort: page.sort, ...last }),
+          }
+        },
+        { selectMsMax: listingMsMax },
+      )
     },
   }
+}
+
+/** One more than `totalMax` says that there are more. */
+async function countLeads(database: Database, { filters, totalMax }: PagePlan): Promise<number> {
+  const counted = database
+    .select({ one: sql`1` })
+    .from(leads)
+    .where(and(...filters))
+    .limit(totalMax + 1)
+    .as('counted')
+  const [totals] = await database.select({ rows: count() }).from(counted)
+  return totals?.rows ?? 0
 }
 
 /** True for milliseconds that a DATETIME column can hold and that are not before 1970. */
@@ -101,6 +124,7 @@ interface PagePlan {
   readonly after: SQL | undefined
   readonly order: readonly SQL[]
   readonly offset: number
+  readonly totalMax: number
 }
 
 function planPage(query: LeadQuery): PagePlan {
@@ -121,8 +145,11 @@ function planPage(query: LeadQuery): PagePlan {
   const filters: SQL[] = []
   if (query.status !== undefined) filters.push(eq(leads.status, query.status))
   if (query.email !== undefined) filters.push(eq(leads.email, query.email))
+  if (query.source !== undefined) filters.push(eq(leads.source, query.source))
   if (query.fromMs !== undefined) filters.push(gte(leads.receivedAt, toDate(query.fromMs, 'from')))
   if (query.toMs !== undefined) filters.push(lt(leads.receivedAt, toDate(query.toMs, 'to')))
+  const conditions = whereAttributes(query.attributes ?? [])
+  filters.push(...conditions)
   return {
     sort,
     filters,
@@ -132,6 +159,7 @@ function planPage(query: LeadQuery): PagePlan {
         ? [desc(leads.receivedAt), desc(leads.leadId)]
         : [asc(leads.receivedAt), asc(leads.leadId)],
     offset,
+    totalMax: conditions.length > 0 ? totalWithConditionsMax : totalRowsMax,
   }
 }
 

@@ -13,6 +13,20 @@ export const pageDepthRowsMax = 100_000
 /** A total is counted up to here: counting a million index entries takes about 0.2 s. */
 export const totalRowsMax = 1_000_000
 
+/** Sources that have definitions of lead fields: every gateway holds all of them, compiled. */
+export const leadSourcesMax = 100
+/** Conditions on attributes of one listing. */
+export const leadConditionsMax = 8
+/** Values of one condition. */
+export const leadConditionValuesMax = 50
+/**
+ * One statement of a listing. Attributes have no index, so whoever asks for them may have every lead read; after this long the answer is that the
+ * question is too expensive.
+ */
+export const listingMsMax = 5_000
+/** A total of leads with conditions on attributes is counted up to here, as each of them has to be read. */
+export const totalWithConditionsMax = 10_000
+
 /** Accounts of one listing: they are made by people, one at a time. */
 export const usersMax = 1_000
 /** Good keys of one account: one per machine and its successor. */

@@ -51,11 +51,21 @@ export interface Mysql {
 /** Overrides for one call. */
 export interface CallOptions {
   readonly timeoutMs?: number
+  /** The server ends a SELECT after this long, with `QUERY_TOO_EXPENSIVE`. Default 0: it does not. */
+  readonly selectMsMax?: number
 }
 
 /** Every connection is set up alike, whatever the server's own defaults are: strict, UTC, no gap locks, no long waits for locks. */
 const sessionStatement = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION',
   time_zone = '+00:00', transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = ${lockWaitSeconds}`
+
+/**
+ * Each server has a variable of its own for this, and a kind of comment that the other one does not read. MariaDB ends every statement after this long, MySQL
+ * those that only read.
+ */
+function selectBoundStatement(ms: number): string {
+  return `SET SESSION /*M!100100 max_statement_time = ${ms / 1_000} */ /*!80000 max_execution_time = ${ms} */`
+}
 
 /** Makes a pool. No connection is opened yet: the first call does, and `ping` tells whether one can be. */
 export function openMysql(options: MysqlOptions): Mysql {
@@ -77,6 +87,8 @@ export function openMysql(options: MysqlOptions): Mysql {
     multipleStatements: false,
   })
   const prepared = new WeakSet<object>()
+  /** By connection, in milliseconds; one that is not here has none. */
+  const selectBounds = new WeakMap<object, number>()
   let waiting = 0
   let closed: Promise<void> | undefined
 
@@ -105,10 +117,17 @@ export function openMysql(options: MysqlOptions): Mysql {
     return connection
   }
 
+  /** A connection keeps its bound from call to call: only one that had another is told. */
+  async function bound(connection: PoolConnection, selectMsMax: number): Promise<void> {
+    if ((selectBounds.get(connection.connection) ?? 0) === selectMsMax) return
+    await connection.query(selectBoundStatement(selectMsMax))
+    selectBounds.set(connection.connection, selectMsMax)
+  }
+
   async function call<T>(
     what: string,
     work: (connection: PoolConnection) => Promise<T>,
-    timeoutMs: number,
+    { timeoutMs = callTimeoutMs, selectMsMax = 0 }: CallOptions,
   ): Promise<T> {
     let connection: PoolConnection | undefined
     let expired = false
@@ -118,6 +137,7 @@ export function openMysql(options: MysqlOptions): Mysql {
         connection.release()
         throw new StorageError('TIMED_OUT', `MySQL gave a connection too late for ${what}`)
       }
+      await bound(connection, selectMsMax)
       return await work(connection)
     }
     let timer: NodeJS.Timeout | undefined
@@ -141,14 +161,12 @@ export function openMysql(options: MysqlOptions): Mysql {
   }
 
   return {
-    run: (what, work, { timeoutMs = callTimeoutMs } = {}) =>
-      call(what, (connection) => work(drizzle(connection)), timeoutMs),
+    run: (what, work, options = {}) => call(what, (connection) => work(drizzle(connection)), options),
 
-    transaction: (what, work, { timeoutMs = callTimeoutMs } = {}) =>
-      call(what, (connection) => inTransaction(connection, work), timeoutMs),
+    transaction: (what, work, options = {}) => call(what, (connection) => inTransaction(connection, work), options),
 
     async ping() {
-      await call('answering a ping', async (connection) => connection.query('SELECT 1'), 2_000)
+      await call('answering a ping', async (connection) => connection.query('SELECT 1'), { timeoutMs: 2_000 })
     },
 
     close() {

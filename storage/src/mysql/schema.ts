@@ -157,6 +157,30 @@ export const leads = mysqlTable(
   ],
 )
 
+/** What leads of a source carry in their attributes. The source is compared byte by byte; '' stands for leads that name none. */
+export const leadFields = mysqlTable(
+  'lead_fields',
+  {
+    id: char('id', { length: 36 }).primaryKey(),
+    source: varchar('source', { length: 255 }).notNull(),
+    version: int('version').notNull(),
+    undefinedAttributes: varchar('undefined_attributes', { length: 16 }).notNull(),
+    /** A JSON array. */
+    fields: longtext('fields').notNull(),
+    changedAt: time('changed_at').notNull(),
+  },
+  (table) => [
+    uniqueIndex('lead_fields_source').on(table.source),
+    check('lead_fields_json', sql`json_valid(${table.fields})`),
+  ],
+)
+
+/** One row, how often `lead_fields` was changed. */
+export const leadFieldsHead = mysqlTable('lead_fields_head', {
+  id: int('id').primaryKey(),
+  changes: bigint('changes', { mode: 'number' }).notNull(),
+})
+
 /** Requests of the API: metadata, no bodies. */
 export const apiRequestLogs = mysqlTable(
   'api_request_logs',
