@@ -76,8 +76,16 @@ describe('EventRepository.receipts and storedSince', () => {
   it('finds those of the ids that are there, whatever characters they have', async () => {
     const range = { fromMs: timeMs, toMs: timeMs }
     const found = await events.storedSince({ ...range, eventIds: [...ids, 'nobody'] })
-    expect([...found].sort()).toEqual(ids.map((id) => [id, timeMs]).sort())
-    expect((await events.storedSince({ eventIds: ids, fromMs: timeMs + 1, toMs: timeMs + 5 })).size).toBe(0)
+    const wanted = ids.map((eventId) => ({
+      eventId,
+      userId,
+      eventType: 'view',
+      timestampMs: timeMs,
+      receivedAtMs: timeMs,
+    }))
+    expect(found).toHaveLength(wanted.length)
+    expect(found).toEqual(expect.arrayContaining(wanted))
+    expect(await events.storedSince({ eventIds: ids, fromMs: timeMs + 1, toMs: timeMs + 5 })).toEqual([])
   })
 })
 

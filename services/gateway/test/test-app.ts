@@ -84,7 +84,7 @@ export async function openTestApp(
     eventStore: {
       page: async () => ({ events: [], nextCursor: null }),
       receipts: async () => [],
-      storedSince: async () => new Map(),
+      storedSince: async () => [],
     },
     leads,
     leadsNow: leads,

@@ -46,6 +46,15 @@ export interface StoredRecord {
   readonly offset: number
 }
 
+/** What tells an event from every other, and when it was received last. */
+export interface StoredIdentity {
+  readonly eventId: string
+  readonly userId: string
+  readonly eventType: string
+  readonly timestampMs: number
+  readonly receivedAtMs: number
+}
+
 /** Raw events in ClickHouse. */
 export interface EventRepository {
   /**
@@ -58,12 +67,12 @@ export interface EventRepository {
    * `QUERY_TOO_EXPENSIVE` when that takes too long.
    */
   receipts(eventId: string, limit: number): Promise<readonly StoredRecord[]>
-  /** Which of the ids are stored with a time of the range, both ends included, and when each was received last (milliseconds). */
+  /** The events that are stored under one of the ids with a time of the range, both ends included; an id may be used by several users. */
   storedSince(range: {
     readonly eventIds: readonly string[]
     readonly fromMs: number
     readonly toMs: number
-  }): Promise<ReadonlyMap<string, number>>
+  }): Promise<readonly StoredIdentity[]>
 }
 
 /** The repository of `events`. */
@@ -101,14 +110,15 @@ export function createEventRepository(clickHouse: ClickHouse): EventRepository {
 
     async storedSince({ eventIds, fromMs, toMs }) {
       const rows = await clickHouse.query('looking for events', {
-        sql: `SELECT event_id, max(toUnixTimestamp64Milli(received_at)) AS received_ms
+        sql: `SELECT event_id, user_id, event_type, toUnixTimestamp64Milli(timestamp) AS timestamp_ms,
+                max(toUnixTimestamp64Milli(received_at)) AS received_ms
               FROM events
               WHERE timestamp BETWEEN fromUnixTimestamp64Milli({from_ms:Int64}) AND fromUnixTimestamp64Milli({to_ms:Int64})
                 AND event_id IN {event_ids:Array(String)}
-              GROUP BY event_id`,
+              GROUP BY event_id, user_id, event_type, timestamp`,
         params: { event_ids: eventIds, from_ms: checkedTime(fromMs, 'from'), to_ms: checkedTime(toMs, 'to') },
       })
-      return new Map(rows.map((row) => [textOf(row, 'event_id'), numberOf(row, 'received_ms')]))
+      return rows.map(toIdentity)
     },
   }
 }
@@ -121,6 +131,16 @@ function toEvent(row: Row): StoredEvent {
     timestampMs: numberOf(row, 'timestamp_ms'),
     value: nullableNumberOf(row, 'value'),
     metadata: textOf(row, 'metadata'),
+  }
+}
+
+function toIdentity(row: Row): StoredIdentity {
+  return {
+    eventId: textOf(row, 'event_id'),
+    userId: textOf(row, 'user_id'),
+    eventType: textOf(row, 'event_type'),
+    timestampMs: numberOf(row, 'timestamp_ms'),
+    receivedAtMs: numberOf(row, 'received_ms'),
   }
 }
 

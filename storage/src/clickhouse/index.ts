@@ -19,6 +19,7 @@ export {
   type EventQuery,
   type EventRepository,
   type StoredEvent,
+  type StoredIdentity,
   type StoredRecord,
 } from './event-repository.ts'
 export { createStatsRepository, type StatsQuery, type StatsRepository, type StoredStats } from './stats-repository.ts'

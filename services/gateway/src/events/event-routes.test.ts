@@ -22,7 +22,14 @@ beforeAll(async () => {
         expect(limit).toBe(receiptRecordsMax)
         return receipts.filter((receipt) => receipt.eventId === eventId)
       },
-      storedSince: async ({ eventIds }) => new Map(eventIds.map((id) => [id, isStored ? Date.now() : 0])),
+      storedSince: async () =>
+        test.events.written.map(({ event_id, user_id, event_type, timestamp }) => ({
+          eventId: event_id,
+          userId: user_id,
+          eventType: event_type,
+          timestampMs: timestamp,
+          receivedAtMs: isStored ? Date.now() : 0,
+        })),
     },
   })
 })

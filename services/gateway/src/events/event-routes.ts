@@ -265,8 +265,9 @@ function bodyReader(topic: EventTopic): ReadBody {
 function markReader({ schemaId }: EventTopic): ReadMark {
   const codec = createCodec('event', schemaId)
   return ({ value }) => {
-    const { event_id, timestamp, received_at } = codec.decode(value ?? Buffer.alloc(0))
-    return { eventId: event_id, timestampMs: timestamp, receivedAtMs: received_at }
+    const { event_id, user_id, event_type, timestamp, received_at } = codec.decode(value ?? Buffer.alloc(0))
+    const ids = { eventId: event_id, userId: user_id, eventType: event_type }
+    return { ...ids, timestampMs: timestamp, receivedAtMs: received_at }
   }
 }
 

@@ -40,16 +40,25 @@ export interface EventReceipt {
   readonly offset: number
 }
 
+/** What tells an event from every other, and when this service took it in last. */
+export interface EventIdentity {
+  readonly eventId: string
+  readonly userId: string
+  readonly eventType: string
+  readonly timestampMs: number
+  readonly receivedAtMs: number
+}
+
 /** Where events can be read. Throws when the store does not answer, and for a cursor that is none of its own. */
 export interface EventStore {
   /** Newest first. */
   page(listing: EventListing): Promise<{ readonly events: readonly KeptEvent[]; readonly nextCursor: string | null }>
   /** The rows of an id, the one received last first, at most `limit`. */
   receipts(eventId: string, limit: number): Promise<readonly EventReceipt[]>
-  /** Which of the ids are stored with a time of the range, both ends included, and when each was received last (milliseconds). */
+  /** The events that are stored under one of the ids with a time of the range, both ends included; an id may be used by several users. */
   storedSince(range: {
     readonly eventIds: readonly string[]
     readonly fromMs: number
     readonly toMs: number
-  }): Promise<ReadonlyMap<string, number>>
+  }): Promise<readonly EventIdentity[]>
 }

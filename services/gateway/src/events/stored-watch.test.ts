@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { storedIdsPerQuery, storedPollMs, storedWaitersMax, storedWaitMsMax } from '../limits.ts'
-import type { EventStore } from './ports.ts'
-import { createStoredWatch, marksOf, type StoredMark, type StoredWatch } from './stored-watch.ts'
+import type { EventIdentity, EventStore } from './ports.ts'
+import { createStoredWatch, marksOf, type StoredWatch } from './stored-watch.ts'
 
 type Range = Parameters<EventStore['storedSince']>[0]
 
+/** What the store has: events of the user `u`, by id, and when each was received. */
 const stored = new Map<string, number>()
+let ofOthers: EventIdentity[] = []
+/** Times of events that are not 50. */
+const timesOf = new Map<string, number>()
 let asked: Range[] = []
 let failure: Error | undefined
 let watch: StoredWatch
@@ -13,12 +17,15 @@ let watch: StoredWatch
 beforeEach(() => {
   vi.useFakeTimers()
   stored.clear()
+  ofOthers = []
+  timesOf.clear()
   asked = []
   failure = undefined
   const storedSince = async (range: Range) => {
     asked.push(range)
     if (failure !== undefined) throw failure
-    return new Map([...stored].filter(([id]) => range.eventIds.includes(id)))
+    const known = [...stored].map(([id, receivedAtMs]) => mark(id, receivedAtMs, timesOf.get(id)))
+    return [...known, ...ofOthers].filter(({ eventId }) => range.eventIds.includes(eventId))
   }
   watch = createStoredWatch({ storedSince }, () => Date.now())
 })
@@ -27,8 +34,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-function mark(eventId: string, receivedAtMs = 100, timestampMs = 50): StoredMark {
-  return { eventId, receivedAtMs, timestampMs }
+function mark(eventId: string, receivedAtMs = 100, timestampMs = 50): EventIdentity {
+  return { eventId, userId: 'u', eventType: 't', receivedAtMs, timestampMs }
 }
 
 /** What has become of a wait: its result, or `waiting`. */
@@ -56,7 +63,19 @@ describe('waiting for the store', () => {
     expect(await stateOf(wait)).toBe('waiting')
   })
 
+  it('does not take the event of another user, type or time for it, whose id is the same', async () => {
+    const others = [{ userId: 'v' }, { eventType: 'other' }, { timestampMs: 51 }]
+    ofOthers = others.map((change) => ({ ...mark('a', 200), ...change }))
+    const wait = watch.wait([mark('a'), { ...mark('a'), userId: 'v' }])
+    await vi.advanceTimersByTimeAsync(storedPollMs)
+    expect(await stateOf(wait)).toBe('waiting')
+    stored.set('a', 100)
+    await vi.advanceTimersByTimeAsync(storedPollMs)
+    expect(await wait).toBe(true)
+  })
+
   it('asks one question for all who wait, in the range of their times, and none when nobody waits', async () => {
+    timesOf.set('a', 7).set('b', 90)
     const waits = [watch.wait([mark('a', 100, 7)]), watch.wait([mark('b', 100, 90)])]
     await vi.advanceTimersByTimeAsync(storedPollMs)
     expect(asked).toEqual([{ eventIds: ['a', 'b'], fromMs: 7, toMs: 90 }])

@@ -1,13 +1,6 @@
 import type { OutgoingRecord } from '@millrace/streams'
 import { storedIdsPerQuery, storedPollMs, storedWaitersMax, storedWaitMsMax } from '../limits.ts'
-import type { EventStore } from './ports.ts'
-
-/** An event by which the store is asked how far it is. */
-export interface StoredMark {
-  readonly eventId: string
-  readonly timestampMs: number
-  readonly receivedAtMs: number
-}
+import type { EventIdentity, EventStore } from './ports.ts'
 
 /** Waits until the event store has what was written. */
 export interface StoredWatch {
@@ -15,15 +8,16 @@ export interface StoredWatch {
    * True when the store has all marks; false when it has not within `storedWaitMsMax`, when the store does not answer, when too many wait already, and
    * when the service closes. Never rejects.
    */
-  wait(marks: readonly StoredMark[]): Promise<boolean>
+  wait(marks: readonly EventIdentity[]): Promise<boolean>
   close(): void
 }
 
 /** What the watch needs of an event's record: decoded, for marks are few. */
-export type ReadMark = (record: OutgoingRecord) => StoredMark
+export type ReadMark = (record: OutgoingRecord) => EventIdentity
 
 interface Waiter {
-  readonly missing: Map<string, StoredMark>
+  /** By `keyOf`. */
+  readonly missing: Map<string, EventIdentity>
   readonly deadlineMs: number
   readonly settle: (isStored: boolean) => void
 }
@@ -35,8 +29,8 @@ const monthOf = (timestampMs: number) => new Date(timestampMs).toISOString().sli
  * Of some records those that are enough to ask for. A partition's records are stored in their order, and of one insert a month's rows appear together:
  * so it is the last one of each partition and month.
  */
-export function marksOf(records: readonly OutgoingRecord[], readMark: ReadMark): readonly StoredMark[] {
-  const last = new Map<string, StoredMark>()
+export function marksOf(records: readonly OutgoingRecord[], readMark: ReadMark): readonly EventIdentity[] {
+  const last = new Map<string, EventIdentity>()
   for (const record of records) {
     const mark = readMark(record)
     last.set(`${record.partition} ${monthOf(mark.timestampMs)}`, mark)
@@ -50,10 +44,10 @@ export function createStoredWatch(store: Pick<EventStore, 'storedSince'>, nowMs:
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
 
-  function wait(marks: readonly StoredMark[]): Promise<boolean> {
+  function wait(marks: readonly EventIdentity[]): Promise<boolean> {
     if (isClosed || waiters.size >= storedWaitersMax) return Promise.resolve(false)
     return new Promise((settle) => {
-      const missing = new Map(marks.map((mark) => [mark.eventId, mark]))
+      const missing = new Map(marks.map((mark) => [keyOf(mark), mark]))
       waiters.add({ missing, deadlineMs: nowMs() + storedWaitMsMax, settle })
       timer ??= setTimeout(() => void poll(), storedPollMs)
     })
@@ -71,12 +65,13 @@ export function createStoredWatch(store: Pick<EventStore, 'storedSince'>, nowMs:
     timer = waiters.size === 0 || isClosed ? undefined : setTimeout(() => void poll(), storedPollMs)
   }
 
-  /** A row of an earlier time is of an event that was sent before under the same id. */
-  function note(receivedAt: ReadonlyMap<string, number>): void {
+  /** A row that was received earlier is of the same event when it was sent before. */
+  function note(rows: readonly EventIdentity[]): void {
+    const storedAt = new Map(rows.map((row) => [keyOf(row), row.receivedAtMs]))
     for (const waiter of waiters) {
-      for (const [id, { receivedAtMs }] of waiter.missing) {
-        const storedMs = receivedAt.get(id)
-        if (storedMs !== undefined && storedMs >= receivedAtMs) waiter.missing.delete(id)
+      for (const [key, { receivedAtMs }] of waiter.missing) {
+        const storedMs = storedAt.get(key)
+        if (storedMs !== undefined && storedMs >= receivedAtMs) waiter.missing.delete(key)
       }
       if (waiter.missing.size === 0) finish(waiter, true)
     }
@@ -98,7 +93,12 @@ export function createStoredWatch(store: Pick<EventStore, 'storedSince'>, nowMs:
   }
 }
 
-function rangeOf(marks: readonly StoredMark[]) {
+/** Two users may use one id, and a resend another time: no control character is in ids, so a key stands for one event. */
+function keyOf({ eventId, userId, eventType, timestampMs }: EventIdentity): string {
+  return `${eventId}\n${userId}\n${eventType}\n${timestampMs}`
+}
+
+function rangeOf(marks: readonly EventIdentity[]) {
   const times = marks.map(({ timestampMs }) => timestampMs)
   return {
     eventIds: marks.map(({ eventId }) => eventId),
