@@ -72,14 +72,16 @@ export class AvroContainer {
   }
 }
 
+/** The fields that are put in front of a record's own. */
+export const placeFields = [
+  { name: '_partition', type: 'int' },
+  { name: '_offset', type: 'long' },
+] as const
+
 /** The text of a record schema with the record's place in Kafka in front of its fields. */
 export function withPlace(schema: Readonly<Record<string, unknown>>): string {
   const fields: readonly unknown[] = Array.isArray(schema.fields) ? schema.fields : []
-  const place = [
-    { name: '_partition', type: 'int' },
-    { name: '_offset', type: 'long' },
-  ]
-  return JSON.stringify({ ...schema, fields: [...place, ...fields] })
+  return JSON.stringify({ ...schema, fields: [...placeFields, ...fields] })
 }
 
 /** Writes a non-negative number below 2^52 as a zigzag varint; returns where it ends. */

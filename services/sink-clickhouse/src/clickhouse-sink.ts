@@ -9,12 +9,13 @@ import {
 } from '@millrace/streams/sink'
 import type { Poison } from './errors.ts'
 import { type ReframedBatch, reframe, schemaIdsOf } from './reframe.ts'
+import { createTableColumns, type TableColumns } from './table-columns.ts'
 import type { WriterSchema, WriterSchemas } from './writer-schemas.ts'
 
 /** What a sink into one table needs. */
 export interface ClickHouseSinkOptions {
   readonly table: string
-  readonly clickHouse: Pick<ClickHouse, 'insertAvro'>
+  readonly clickHouse: Pick<ClickHouse, 'insertAvro' | 'columns'>
   readonly schemas: WriterSchemas
   readonly producer: Producer
   readonly deadLetterTopic: string
@@ -36,10 +37,11 @@ interface Prepared extends ReframedBatch {
  */
 export function createClickHouseSink(options: ClickHouseSinkOptions): BatchSink {
   const prepared = new WeakMap<SinkBatch, Prepared>()
+  const columns = createTableColumns(options.clickHouse, options.table)
 
   return {
     async write(batch, context) {
-      const work = prepared.get(batch) ?? (await prepare(batch, options))
+      const work = prepared.get(batch) ?? (await prepare(batch, columns, options))
       prepared.set(batch, work)
       await sendPoison(batch, work, options)
       await insert(work, context, options)
@@ -47,9 +49,17 @@ export function createClickHouseSink(options: ClickHouseSinkOptions): BatchSink 
   }
 }
 
-async function prepare(batch: SinkBatch, { schemas, skipTombstones }: ClickHouseSinkOptions): Promise<Prepared> {
+async function prepare(
+  batch: SinkBatch,
+  columns: TableColumns,
+  { schemas, skipTombstones }: ClickHouseSinkOptions,
+): Promise<Prepared> {
   const resolved = new Map<number, WriterSchema | Poison>()
-  for (const id of schemaIdsOf(batch)) resolved.set(id, await schemas.resolve(id))
+  for (const id of schemaIdsOf(batch)) {
+    const schema = await schemas.resolve(id)
+    if (!('code' in schema)) await columns.check(schema)
+    resolved.set(id, schema)
+  }
   return { ...reframe(batch, resolved, { skipTombstones }), lettersSent: false }
 }
 

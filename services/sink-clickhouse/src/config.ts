@@ -4,6 +4,7 @@ import {
   envAddresses,
   envEnum,
   envInt,
+  envOptional,
   envPort,
   envSecret,
   envString,
@@ -32,6 +33,11 @@ const spec = {
     pattern: name,
     lengthMax: 100,
   }),
+  /**
+   * A name of this process within its groups, of one process at a time: coming back under it within 10 s, it has its partitions again at once, also after a
+   * SIGKILL. Without it, partitions of a killed process wait until its session has timed out.
+   */
+  groupInstanceId: envOptional(envString('MILLRACE_SINK_CLICKHOUSE_INSTANCE_ID', { pattern: name, lengthMax: 100 })),
   batchRowsMax: envInt('MILLRACE_SINK_CLICKHOUSE_BATCH_ROWS', { default: batchRowsMax, min: 1, max: batchRowsMax }),
   batchAgeMaxMs: envInt('MILLRACE_SINK_CLICKHOUSE_BATCH_MS', { default: batchAgeMaxMs, min: 50, max: 60_000 }),
   /** How long servers that are away are waited for at the start. */

@@ -5,6 +5,7 @@ import { connectKafka } from '@millrace/streams/kafka'
 import { hasCode, type SinkRunner, StreamsError, systemClock } from '@millrace/streams/sink'
 import packageJson from '../package.json' with { type: 'json' }
 import { readConfig } from './config.ts'
+import type { SinkError } from './errors.ts'
 import { closeFlushMs } from './limits.ts'
 import { createSinks, routes } from './sinks.ts'
 
@@ -24,6 +25,7 @@ runMain(async () => {
   shutdown.onClose('ClickHouse', clickHouse.close)
 
   const runners = new Map<string, SinkRunner>()
+  const blocked = new Map<string, SinkError>()
   const health = await startHealthServer({
     host: config.healthHost,
     port: config.healthPort,
@@ -36,6 +38,13 @@ runMain(async () => {
         name: `kafka:${topic}`,
         run() {
           if (runners.get(topic)?.isReady() !== true) throw new Error('not consuming')
+        },
+      })),
+      ...routes.map(({ topic, table }) => ({
+        name: `table:${table}`,
+        run() {
+          const error = blocked.get(topic)
+          if (error !== undefined) throw error
         },
       })),
     ],
@@ -56,6 +65,8 @@ runMain(async () => {
     logger,
     clock: systemClock,
     runners,
+    blocked,
+    groupInstanceId: config.groupInstanceId,
     groupPrefix: config.groupPrefix,
     batchRowsMax: config.batchRowsMax,
     batchAgeMaxMs: config.batchAgeMaxMs,

@@ -17,6 +17,7 @@ import {
   type SinkRunner,
 } from '@millrace/streams/sink'
 import { createClickHouseSink } from './clickhouse-sink.ts'
+import { SinkError } from './errors.ts'
 import { batchBytesMax, bufferBytesMax, retryBaseMs, retryMaxMs, writesMax } from './limits.ts'
 import { createWriterSchemas } from './writer-schemas.ts'
 
@@ -56,13 +57,17 @@ export interface SinkParts {
   readonly broker: Broker
   readonly producer: Producer
   readonly schemas: Registry
-  readonly clickHouse: Pick<ClickHouse, 'insertAvro'>
+  readonly clickHouse: Pick<ClickHouse, 'insertAvro' | 'columns'>
   readonly metrics: Metrics
   readonly logger: Logger
   readonly clock: Clock
   /** By topic; filled as routes start. */
   readonly runners: Map<string, SinkRunner>
+  /** By topic: why a table cannot take what its topic holds; kept up while routes run. */
+  readonly blocked: Map<string, SinkError>
   readonly groupPrefix: string
+  /** Static membership in every route's group. */
+  readonly groupInstanceId: string | undefined
   readonly batchRowsMax: number
   readonly batchAgeMaxMs: number
 }
@@ -115,6 +120,7 @@ async function makeRunner(
     broker: parts.broker,
     clientId: `${parts.groupPrefix}-${topic}`,
     groupId: `${parts.groupPrefix}-${topic}`,
+    groupInstanceId: parts.groupInstanceId,
     topic,
     sink,
     offsets: (member) => intentOffsets(member, clock),
@@ -126,12 +132,14 @@ async function makeRunner(
     pause: (attempt, signal) => sleep(backoffMs(attempt, { baseMs: retryBaseMs, maxMs: retryMaxMs }), signal),
     probe: {
       onWritten({ partition, rows, bytes, firstOffset, nextOffset, durationMs }) {
+        parts.blocked.delete(topic)
         metrics.onWritten({ rows, bytes, durationMs })
         const place = { topic, partition, first_offset: firstOffset, last_offset: nextOffset - 1 }
         logger.debug({ ...place, rows, bytes, duration_ms: durationMs }, 'batch stored')
       },
       onRetry({ partition, attempt, error }) {
         metrics.onRetry()
+        if (error instanceof SinkError) parts.blocked.set(topic, error)
         logger.warn({ err: error, topic, partition, attempt }, 'batch not stored: trying again')
       },
       onGap: (gap) => metrics.onGap(gap),

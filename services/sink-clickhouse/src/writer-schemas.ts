@@ -1,5 +1,5 @@
 import { type AvroField, avroSchema, type RecordCodec, type Registry, SchemaError } from '@millrace/schemas'
-import { withPlace } from './avro-container.ts'
+import { placeFields, withPlace } from './avro-container.ts'
 import { type AvroWalk, compileWalk } from './avro-walk.ts'
 import type { Poison } from './errors.ts'
 import { schemasMax, unknownSchemaTtlMs } from './limits.ts'
@@ -7,6 +7,8 @@ import { schemasMax, unknownSchemaTtlMs } from './limits.ts'
 /** A schema that records were written with, ready for re-framing. */
 export interface WriterSchema {
   readonly schemaId: number
+  /** The names of its fields, with the two that are added for a record's place. */
+  readonly fieldNames: readonly string[]
   /** The container's schema. */
   readonly containerSchema: string
   readonly walk: AvroWalk
@@ -47,7 +49,8 @@ export function createWriterSchemas(options: {
       const text = await registry.schemaById(schemaId)
       codec.learn(schemaId, text)
       const schema = withLogicalTypes(JSON.parse(text), avroSchema(codec.schemaName).fields)
-      return { schemaId, containerSchema: withPlace(schema), walk: compileWalk(schema) }
+      const fieldNames = [...placeFields.map(({ name }) => name), ...namesOf(schema.fields)]
+      return { schemaId, fieldNames, containerSchema: withPlace(schema), walk: compileWalk(schema) }
     } catch (error) {
       if (error instanceof SchemaError && error.retryable) throw error
       if (error instanceof SchemaError && error.code === 'NOT_REGISTERED') {
@@ -66,12 +69,21 @@ export function createWriterSchemas(options: {
  * A writer's schema with the logical types of the fields that we read: a registry's client may leave them out, since they change nothing about the bytes; here
  * they tell which longs are times.
  */
-function withLogicalTypes(writer: unknown, readerFields: readonly AvroField[]): Readonly<Record<string, unknown>> {
+function withLogicalTypes(
+  writer: unknown,
+  readerFields: readonly AvroField[],
+): Readonly<Record<string, unknown>> & { readonly fields: readonly unknown[] } {
   if (typeof writer !== 'object' || writer === null || !('fields' in writer) || !Array.isArray(writer.fields)) {
     throw new Error('the schema is not a record')
   }
   const fields: readonly unknown[] = writer.fields
   return { ...writer, fields: fields.map((field) => withLogicalType(field, readerFields)) }
+}
+
+function namesOf(fields: readonly unknown[]): readonly string[] {
+  return fields.map((field) =>
+    typeof field === 'object' && field !== null && 'name' in field ? String(field.name) : '',
+  )
 }
 
 function withLogicalType(field: unknown, readerFields: readonly AvroField[]): unknown {

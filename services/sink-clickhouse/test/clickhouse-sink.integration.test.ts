@@ -11,6 +11,7 @@ import { connectKafka } from '@millrace/streams/kafka'
 import { type OutgoingRecord, type SinkRunner, systemClock } from '@millrace/streams/sink'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AvroContainer, withPlace } from '../src/avro-container.ts'
+import type { SinkError } from '../src/errors.ts'
 import { createSinks, type SinkRoute } from '../src/sinks.ts'
 import { brokersOfTests, clickHouseOptionsOfTests, eventually, required, uniqueName } from './servers.ts'
 
@@ -66,25 +67,33 @@ async function newRoute(partitions: number, changes: Partial<SinkRoute> = {}): P
 
 async function startSink(
   route: SinkRoute,
-  options: { insert?: (insert: AvroInsert) => Promise<void>; batchRowsMax?: number; batchAgeMaxMs?: number } = {},
+  options: {
+    insert?: (insert: AvroInsert) => Promise<void>
+    schemas?: typeof registry
+    batchRowsMax?: number
+    batchAgeMaxMs?: number
+  } = {},
 ) {
   const metrics = createMetrics({ service: 'test', processMetrics: false })
+  const blocked = new Map<string, SinkError>()
   const startRoute = createSinks({
     broker,
     producer,
-    schemas: registry,
-    clickHouse: { insertAvro: options.insert ?? clickHouse.insertAvro },
+    schemas: options.schemas ?? registry,
+    clickHouse: { ...clickHouse, ...(options.insert === undefined ? {} : { insertAvro: options.insert }) },
     metrics,
     logger: createLogger({ service: 'test', level: 'silent' }),
     clock: systemClock,
     runners: new Map(),
+    blocked,
+    groupInstanceId: undefined,
     groupPrefix: 'test',
     batchRowsMax: options.batchRowsMax ?? 50_000,
     batchAgeMaxMs: options.batchAgeMaxMs ?? 100,
   })
   const runner = await startRoute(route)
   running.push(runner)
-  return { runner, metrics }
+  return { runner, metrics, blocked }
 }
 
 function eventOf(userId: string, index: number): Event {
@@ -218,22 +227,45 @@ describe('the sink of events', () => {
     const other = Buffer.from(framed)
     other.writeInt32BE(events.schemaId + 100_000, 1)
     await producer.send([recordOf(route, 0, events.encode(eventOf(userId, 0))), recordOf(route, 0, other)])
-    const startRoute = createSinks({
-      broker,
-      producer,
-      schemas,
-      clickHouse,
-      metrics: createMetrics({ service: 'test', processMetrics: false }),
-      logger: createLogger({ service: 'test', level: 'silent' }),
-      clock: systemClock,
-      runners: new Map(),
-      groupPrefix: 'test',
-      batchRowsMax: 100,
-      batchAgeMaxMs: 50,
-    })
-    running.push(await startRoute(route))
+    await startSink(route, { schemas })
     await untilRows(userId, 2)
     expect(await held(userId)).toEqual(expectedOf(userId, 2))
+  })
+})
+
+describe('a field that is new', () => {
+  it('waits for its column, and then is stored; older records get its default', async () => {
+    const route = await newRoute(1)
+    const userId = uniqueName('user')
+    const before = { ...avroSchema('event') }
+    const later = JSON.stringify({
+      ...before,
+      fields: [...before.fields, { name: 'campaign', type: 'string', default: 'none' }],
+    })
+    const laterId = events.schemaId + 200_000
+    const schemas = {
+      ...registry,
+      schemaById: async (id: number) => (id === laterId ? later : registry.schemaById(id)),
+    }
+    const framed = Buffer.concat([events.encode(eventOf(userId, 1)), Buffer.from([10]), Buffer.from('brand')])
+    framed.writeInt32BE(laterId, 1)
+    await producer.send([recordOf(route, 0, events.encode(eventOf(userId, 0))), recordOf(route, 0, framed)])
+
+    const { blocked, runner } = await startSink(route, { schemas })
+    const refusal = await eventually('the refusal', () => blocked.get(route.topic))
+    expect(refusal.message).toContain('have campaign, for which')
+    expect(await held(userId)).toMatchObject({ rows: 0 })
+    expect(await deadLetters(route)).toBe(0)
+
+    await clickHouse.command('adding a column', `ALTER TABLE ${table} ADD COLUMN campaign String DEFAULT 'none'`)
+    await untilWritten(runner, 2)
+    expect(await held(userId)).toEqual(expectedOf(userId, 2))
+    const rows = await clickHouse.query('reading', {
+      sql: `SELECT campaign FROM ${table} WHERE user_id = {user:String} ORDER BY _offset`,
+      params: { user: userId },
+    })
+    expect(rows).toEqual([{ campaign: 'none' }, { campaign: 'brand' }])
+    await eventually('no block', () => !blocked.has(route.topic))
   })
 })
 

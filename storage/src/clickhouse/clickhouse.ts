@@ -10,6 +10,7 @@ import {
   queryThreadsMax,
   queryTimeoutMs,
 } from './limits.ts'
+import { textOf } from './row.ts'
 import { answeredError, translateClickHouseError } from './translate-error.ts'
 
 /** Where ClickHouse is. */
@@ -53,6 +54,8 @@ export interface ClickHouse {
    * error: the rows appear once. Each partition of the table is written atomically, the whole insert is not: a repetition adds what is missing.
    */
   insertAvro(insert: AvroInsert): Promise<void>
+  /** Names of the columns that an insert into the table may bring, in the order of the table; empty when there is no such table. */
+  columns(table: string): Promise<readonly string[]>
   /** Resolves when the database answers a query. */
   ping(): Promise<void>
   /** Closes idle connections; idempotent. */
@@ -83,6 +86,13 @@ const insertSettings: Readonly<Record<string, string>> = {
   // Records of an older schema version lack newer columns.
   input_format_avro_allow_missing_fields: '1',
   wait_end_of_query: '1',
+}
+
+/** An insert that ran into a limit of time was not refused: a server that merges hard, or whose disk is slow, takes it later. */
+function repeatable(error: StorageError): StorageError {
+  if (error.code !== 'QUERY_TOO_EXPENSIVE') return error
+  const { message, databaseCode } = error
+  return new StorageError('TIMED_OUT', message.replace(/^\[\w+\] /, ''), { cause: error, databaseCode })
 }
 
 const tablePattern = /^[a-z_][a-z0-9_]*$/
@@ -157,8 +167,18 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
           )
         }
       } catch (error) {
-        throw translateClickHouseError(error, what)
+        throw repeatable(translateClickHouseError(error, what))
       }
+    },
+
+    async columns(table) {
+      const rows = await this.query('reading columns', {
+        // Computed columns take no values.
+        sql: `SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String}
+                AND default_kind NOT IN ('MATERIALIZED', 'ALIAS') ORDER BY position`,
+        params: { database, table },
+      })
+      return rows.map((row) => textOf(row, 'name'))
     },
 
     async ping() {

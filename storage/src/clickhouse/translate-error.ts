@@ -6,8 +6,9 @@ const codeByNumber: ReadonlyMap<number, StorageErrorCode> = new Map<number, Stor
   // Too many queries, memory, disk, too many parts.
   ...numbered('OVERLOADED', [202, 241, 243, 252]),
   ...numbered('QUERY_TOO_EXPENSIVE', [158, 159, 160, 307, 396]),
-  // Network, keeper, read-only replica, an insert whose fate is unknown (its token makes it repeatable).
-  ...numbered('UNAVAILABLE', [209, 210, 225, 242, 279, 319, 999]),
+  // Network, keeper, read-only replica, a disk that cannot be written, a query ended from outside or by the server's end, an insert whose fate is
+  // unknown (its token makes it repeatable).
+  ...numbered('UNAVAILABLE', [75, 76, 209, 210, 225, 236, 242, 279, 319, 394, 999]),
   ...numbered('ACCESS_DENIED', [192, 193, 194, 497, 516]),
   ...numbered('SCHEMA_MISMATCH', [16, 36, 47, 60, 81]),
   // The body is not what the table takes.
