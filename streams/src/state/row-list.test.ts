@@ -6,7 +6,7 @@ function entriesOf(list: RowList): [number, number][] {
   const found: [number, number][] = []
   list.forEach((table, row, index) => {
     expect(index).toBe(found.length)
-    found.push([table.startMs, row])
+    found.push([table.fromMs, row])
   })
   return found
 }
@@ -14,12 +14,12 @@ function entriesOf(list: RowList): [number, number][] {
 describe('a row list', () => {
   it('keeps the order over tables', () => {
     const list = new RowList()
-    const [a, b] = [new RowTable(1), new RowTable(2)]
+    const [a, b] = [new RowTable(1, 1), new RowTable(2, 2)]
     const expected: [number, number][] = []
     for (let row = 0; row < 100; row++) {
       const table = row % 7 < 4 ? a : b
       list.push(table, row)
-      expected.push([table.startMs, row])
+      expected.push([table.fromMs, row])
     }
     expect(list.size).toBe(100)
     expect(entriesOf(list)).toEqual(expected)
@@ -27,7 +27,7 @@ describe('a row list', () => {
 
   it('follows rows to another table', () => {
     const list = new RowList()
-    const [a, b, c] = [new RowTable(1), new RowTable(2), new RowTable(3)]
+    const [a, b, c] = [new RowTable(1, 1), new RowTable(2, 2), new RowTable(3, 3)]
     for (const row of [2, 0]) list.push(a, row)
     list.push(b, 2)
     list.push(a, 1)

@@ -5,7 +5,7 @@ import { RowTable, rowMarks } from './row-table.ts'
 const key = (text: string) => Buffer.from(text)
 
 function filled(names: readonly string[]): RowTable {
-  const table = new RowTable(0)
+  const table = new RowTable(0, 0)
   for (const name of names) table.setValue(table.add(key(name)), key(`value of ${name}`))
   return table
 }
@@ -75,7 +75,7 @@ describe('a row table', () => {
     const bytes = fc.uint8Array({ maxLength: 3 })
     fc.assert(
       fc.property(fc.array(fc.tuple(bytes, fc.option(fc.uint8Array({ maxLength: 80 }), { nil: null }))), (entries) => {
-        const table = new RowTable(0)
+        const table = new RowTable(0, 0)
         const expected = new Map<string, Buffer | null>()
         for (const [keyBytes, value] of entries) {
           const at = Buffer.from(keyBytes)

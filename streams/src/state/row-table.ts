@@ -17,10 +17,10 @@ export const rowMarks = {
 /** Marks of rows that must stay in memory: the byte store does not have them as they are, or somebody counts on them. */
 const pinned = rowMarks.changed | rowMarks.expired | rowMarks.draining | rowMarks.wanted
 
-/** Small: a year of sparse history is a table for each of a million windows, most with a handful of rows. Arrays this short lie in V8's own heap. */
+/** Small, for windows that hold a handful of rows. Arrays this short lie in V8's own heap. */
 const rowsMin = 4
 const chunkBytesMin = 256
-/** The table itself: ten typed arrays, their headers, its place in a map. Uncounted, tables of few rows filled the heap of a processor that imported a year. */
+/** The table itself: ten typed arrays and their headers. */
 const tableBytes = 2_500
 /** Garbage of fewer bytes is not worth a new table. */
 const wasteBytesMin = 8 * 1024
@@ -41,8 +41,9 @@ const slotsPerRow = 2
  * which makes another table of the rows that are worth it. Rows are never removed one by one; one that is deleted has the value null.
  */
 export class RowTable {
-  /** The windows' start that its rows belong to; 0 where rows belong to no window. */
-  readonly startMs: number
+  /** The first and the last start of windows that its rows may belong to. */
+  readonly fromMs: number
+  readonly throughMs: number
   #slots = new Int32Array(rowsMin * slotsPerRow)
   #hashes = new Int32Array(rowsMin)
   #keyChunks = new Uint32Array(rowsMin)
@@ -62,8 +63,9 @@ export class RowTable {
   /** Bytes of keys and values that are still reachable. */
   #liveBytes = 0
 
-  constructor(startMs: number) {
-    this.startMs = startMs
+  constructor(fromMs: number, throughMs: number) {
+    this.fromMs = fromMs
+    this.throughMs = throughMs
   }
 
   /** Rows, deleted and wanted ones too; they are numbered from 0, in the order in which they came. */
@@ -167,7 +169,7 @@ export class RowTable {
    */
   kept(bytesMax: number, moved: (from: number, to: number) => void): RowTable {
     const stays = this.#choose(bytesMax)
-    const table = new RowTable(this.startMs)
+    const table = new RowTable(this.fromMs, this.throughMs)
     for (let row = 0; row < this.#size; row++) {
       if (stays[row] !== 1) continue
       const to = table.add(this.keyOf(row))

@@ -1,6 +1,7 @@
 import { StreamsError } from '../core/errors.ts'
 import { type MovedRows, RowList } from './row-list.ts'
-import { RowTable, rowMarks } from './row-table.ts'
+import { type RowTable, rowMarks } from './row-table.ts'
+import { RowTables } from './row-tables.ts'
 import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore, TaskStoreStats } from './store.ts'
 import { timestampBytes } from './timestamped-value.ts'
 import { windowStartOfRow } from './window-key.ts'
@@ -34,9 +35,6 @@ const dirtyOverheadBytes = 800
 /** Of the bound that rows in memory may take, what is left when it was reached: there must be room to grow again. */
 const keptShare = 0.6
 
-/** Tables that can be put in order at every commit. */
-const tablesInOrderMax = 256
-
 /** Rows per page when a range goes to the committed rows. */
 const rangePageRows = 512
 
@@ -60,10 +58,8 @@ export class CachedTaskStore implements TaskStore {
   readonly #timestamped: boolean
   readonly #windowed: boolean
   readonly #bounds: Pick<CachedTaskStoreOptions, 'cachedBytesMax' | 'dirtyBytesMax'>
-  /** Rows in memory by their windows' start; those of other stores under 0. */
-  readonly #tables = new Map<number, RowTable>()
-  /** The table that was used last: most records fall into the same window as the one before. */
-  #lastTable: RowTable | undefined
+  /** Rows in memory by their windows' start; those of other stores are under 0. */
+  readonly #tables = new RowTables()
   /** See above. Infinite while it is not known, and for rows without windows. */
   #knownAfterMs = Number.POSITIVE_INFINITY
   #wanted = new RowList()
@@ -101,15 +97,13 @@ export class CachedTaskStore implements TaskStore {
 
   get stats(): TaskStoreStats {
     let rows = 0
-    for (const table of this.#tables.values()) rows += table.size
-    return { rows, bytes: this.memoryBytes, reads: this.#reads, loads: this.#loads }
+    for (const table of this.#tables.inOrder()) rows += table.size
+    return { rows, bytes: this.#tables.bytes, reads: this.#reads, loads: this.#loads }
   }
 
   /** Bytes of rows in memory, changed and cached. */
   get memoryBytes(): number {
-    let bytes = 0
-    for (const table of this.#tables.values()) bytes += table.bytes
-    return bytes
+    return this.#tables.bytes
   }
 
   has(key: Buffer): boolean {
@@ -138,8 +132,9 @@ export class CachedTaskStore implements TaskStore {
     const asked = new RowList()
     list.forEach((table, row) => {
       // Those of the other windows are not in the byte store, as was not known when they were asked for.
-      if (!isWanted(table, row) || this.#isKnownSince(table.startMs)) return
-      keys.push(table.keyOf(row))
+      const key = table.keyOf(row)
+      if (!isWanted(table, row) || this.#isKnown(key)) return
+      keys.push(key)
       asked.push(table, row)
     })
     this.#loads += keys.length
@@ -262,7 +257,6 @@ export class CachedTaskStore implements TaskStore {
 
   rollback(): void {
     this.#tables.clear()
-    this.#lastTable = undefined
     this.#knownAfterMs = Number.POSITIVE_INFINITY
     this.#wanted = new RowList()
     this.#changes = new RowList()
@@ -312,11 +306,7 @@ export class CachedTaskStore implements TaskStore {
   }
 
   #isKnown(key: Buffer): boolean {
-    return this.#windowed && this.#isKnownSince(windowStartOfRow(key))
-  }
-
-  #isKnownSince(startMs: number): boolean {
-    return startMs > this.#knownAfterMs
+    return this.#windowed && windowStartOfRow(key) > this.#knownAfterMs
   }
 
   async #lookUpNewest(): Promise<void> {
@@ -325,37 +315,26 @@ export class CachedTaskStore implements TaskStore {
   }
 
   #tableOf(key: Buffer): RowTable | undefined {
-    const startMs = this.#windowed ? windowStartOfRow(key) : 0
-    if (this.#lastTable?.startMs === startMs) return this.#lastTable
-    const table = this.#tables.get(startMs)
-    if (table !== undefined) this.#lastTable = table
-    return table
+    return this.#tables.at(this.#windowed ? windowStartOfRow(key) : 0)
   }
 
   #tableFor(key: Buffer): RowTable {
-    const known = this.#tableOf(key)
-    if (known !== undefined) return known
-    const table = new RowTable(this.#windowed ? windowStartOfRow(key) : 0)
-    this.#tables.set(table.startMs, table)
-    return table
+    return this.#tables.for(this.#windowed ? windowStartOfRow(key) : 0)
   }
 
   /** Makes the bound hold, as far as rows can leave; and rids tables of what is garbage in them. */
   #evict(): void {
     if (this.#wanted.size > 0) return
     const moves = new Map<RowTable, MovedRows>()
-    for (const table of this.#tables.values())
+    for (const table of this.#tables.inOrder())
       if (table.isWasteful) this.#replace(table, Number.POSITIVE_INFINITY, moves)
-    let bytes = this.memoryBytes
+    let { bytes } = this.#tables
     if (bytes > this.#cachedBytesMax) {
-      // Of thousands of tables, as sparse history has them, so many leave that they need not be put in order at every commit.
-      const enough = this.#tables.size > tablesInOrderMax ? this.#cachedBytesMax * keptShare : this.#cachedBytesMax
-      const byStart = [...this.#tables.values()].sort((left, right) => left.startMs - right.startMs)
-      for (const table of byStart) {
-        if (bytes <= enough) break
+      for (const table of this.#tables.inOrder()) {
+        if (bytes <= this.#cachedBytesMax) break
         bytes -= table.bytes
         bytes += this.#replace(table, Math.max(this.#cachedBytesMax * keptShare - bytes, 0), moves)
-        this.#knownAfterMs = Math.max(this.#knownAfterMs, table.startMs)
+        this.#knownAfterMs = Math.max(this.#knownAfterMs, table.throughMs)
       }
     }
     if (moves.size > 0) this.#draining.follow(moves)
@@ -364,20 +343,18 @@ export class CachedTaskStore implements TaskStore {
   /** Puts a table of at most `bytesMax` bytes in the place of this one, or none; returns what it takes. */
   #replace(table: RowTable, bytesMax: number, moves: Map<RowTable, MovedRows>): number {
     if (bytesMax === 0 && !table.hasPinned) {
-      this.#tables.delete(table.startMs)
-      this.#lastTable = undefined
+      this.#tables.delete(table)
       return 0
     }
     const rows = new Uint32Array(table.size)
     const kept = table.kept(bytesMax, (from, to) => {
       rows[from] = to
     })
-    this.#lastTable = undefined
     if (kept.size === 0) {
-      this.#tables.delete(table.startMs)
+      this.#tables.delete(table)
       return 0
     }
-    this.#tables.set(table.startMs, kept)
+    this.#tables.replace(table, kept)
     moves.set(table, { table: kept, rows })
     return kept.bytes
   }
