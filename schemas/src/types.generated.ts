@@ -51,9 +51,11 @@ export interface LeadOutcome {
   readonly lead_id: string
   /** The request whose submission this answers. */
   readonly request_id: string
-  /** stored, duplicate, conflict or rejected. */
+  /** stored, duplicate, conflict, rejected or erased. */
   readonly outcome: string
   readonly reason: string | null
+  /** Of a duplicate: the lead_id of the first; its own when the same lead came again. */
+  readonly duplicate_of: string | null
   readonly decided_at: number
 }
 

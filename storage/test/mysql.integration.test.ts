@@ -64,7 +64,7 @@ describe('LeadIntake', () => {
       leadId: lead.lead_id,
       firstName: 'Zoë',
       lastName: 'Çelik 🌾',
-      email: 'zoe@example.org',
+      email: lead.email,
       phone: null,
       dateOfBirth: '1990-02-28',
       country: 'TR',

@@ -29,13 +29,13 @@ export function uniqueName(prefix: string): string {
   return `${prefix}-${randomUUID().slice(0, 8)}`
 }
 
-/** A valid lead, with `changes`. */
+/** A valid lead of a person of its own, with `changes`. */
 export function leadOf(changes: Partial<Lead> = {}): Lead {
   return {
     lead_id: randomUUID(),
     first_name: 'Zoë',
     last_name: 'Çelik 🌾',
-    email: 'zoe@example.org',
+    email: `${uniqueName('zoe')}@example.org`,
     phone: null,
     date_of_birth: '1990-02-28',
     address: null,

@@ -314,6 +314,7 @@ describe('leads', () => {
           request_id: value.request_id,
           outcome: decision.outcome,
           reason: decision.reason,
+          duplicate_of: decision.duplicateOf,
           decided_at: Date.now(),
         }
         await servers.produce('lead-outcomes', 'lead-outcome', [{ key: value.lead_id, value: outcome }])

@@ -11,7 +11,7 @@ import {
   logLevels,
   readEnv,
 } from '@millrace/kit'
-import { apiLogBatchAgeMaxMs } from './limits.ts'
+import { apiLogBatchAgeMaxMs, leadDuplicateWindowSecondsDefault, leadDuplicateWindowSecondsMax } from './limits.ts'
 
 const name = /^[A-Za-z0-9._-]+$/
 
@@ -29,6 +29,12 @@ const spec = {
   healthPort: envPort('MILLRACE_HEALTH_PORT', { default: 8092 }),
   /** Groups are `<prefix>-leads` and `<prefix>-api-logs`; they also name the rows of `sink_offsets`. */
   groupPrefix: envString('MILLRACE_SINK_MYSQL_GROUP', { default: 'sink-mysql', pattern: name, lengthMax: 100 }),
+  /** A lead of the same person and source within this time of the first is flagged as its duplicate; 0: none is. */
+  leadDuplicateWindowSeconds: envInt('MILLRACE_LEAD_DUPLICATE_WINDOW_S', {
+    default: leadDuplicateWindowSecondsDefault,
+    min: 0,
+    max: leadDuplicateWindowSecondsMax,
+  }),
   apiLogBatchAgeMaxMs: envInt('MILLRACE_SINK_MYSQL_API_LOG_MS', { default: apiLogBatchAgeMaxMs, min: 0, max: 60_000 }),
   /** How long servers that are away are waited for at the start. */
   startDeadlineMs: envInt('MILLRACE_START_DEADLINE_MS', { default: 120_000, min: 1_000, max: 3_600_000 }),

@@ -11,7 +11,10 @@ const outcomeCodec = createCodec('lead-outcome', 8)
 const context = { token: '', signal: new AbortController().signal }
 
 function setUp(
-  decide: (lead: Lead) => Pick<LeadDecision, 'outcome' | 'reason'> = () => ({ outcome: 'stored', reason: null }),
+  decide: (lead: Lead) => Pick<LeadDecision, 'outcome' | 'reason'> & { readonly duplicateOf?: string } = () => ({
+    outcome: 'stored',
+    reason: null,
+  }),
 ) {
   const ranges: SinkRange[] = []
   const sent: OutgoingRecord[] = []
@@ -22,7 +25,7 @@ function setUp(
     leads: {
       async storeBatch(range: SinkRange, leads: readonly Placed<Lead>[]) {
         ranges.push(range)
-        return leads.map(({ offset, value: lead }) => ({ offset, lead, ...decide(lead) }))
+        return leads.map(({ offset, value: lead }) => ({ offset, lead, duplicateOf: null, ...decide(lead) }))
       },
     },
     decode: createBatchDecoder({
@@ -81,6 +84,7 @@ describe('createLeadSink', () => {
         request_id: lead.request_id,
         outcome: 'stored',
         reason: null,
+        duplicate_of: null,
         decided_at: 1_700_000_000_500,
       })),
     )

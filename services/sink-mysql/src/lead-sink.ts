@@ -85,7 +85,7 @@ function rejectionsOf(decisions: readonly LeadDecision[]): { offset: number; rea
 }
 
 function outcomeRecord(
-  { lead, outcome, reason }: LeadDecision,
+  { lead, outcome, reason, duplicateOf }: LeadDecision,
   to: { readonly outcomes: OutcomeTopic; readonly decidedAtMs: number },
 ): OutgoingRecord {
   const { outcomes, decidedAtMs } = to
@@ -95,6 +95,7 @@ function outcomeRecord(
     request_id: lead.request_id,
     outcome,
     reason,
+    duplicate_of: duplicateOf,
     decided_at: decidedAtMs,
   })
   return {

@@ -4,6 +4,11 @@ export const leadBatchBytesMax = 4 * 1024 * 1024
 /** A synchronous lead waits for this: a batch is written as soon as the one before is, and so grows with the load alone. */
 export const leadBatchAgeMaxMs = 0
 
+/** As long as the topic keeps leads: a database that is filled from the topic again flags the same ones. */
+export const leadDuplicateWindowSecondsDefault = 30 * 86_400
+/** Ten years: beyond it nobody remembers having asked. */
+export const leadDuplicateWindowSecondsMax = 10 * 365 * 86_400
+
 /** Log records of one transaction; nobody waits for them. */
 export const apiLogBatchRowsMax = 5_000
 export const apiLogBatchBytesMax = 4 * 1024 * 1024

@@ -61,6 +61,7 @@ runMain(async () => {
     clock: systemClock,
     runners,
     groupPrefix: config.groupPrefix,
+    leadDuplicateWindowMs: config.leadDuplicateWindowSeconds * 1_000,
     apiLogBatchAgeMaxMs: config.apiLogBatchAgeMaxMs,
   })
 

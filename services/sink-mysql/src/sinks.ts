@@ -87,6 +87,7 @@ export interface SinkParts {
   /** By topic; filled as sinks start. */
   readonly runners: Map<string, SinkRunner>
   readonly groupPrefix: string
+  readonly leadDuplicateWindowMs: number
   readonly apiLogBatchAgeMaxMs: number
 }
 
@@ -140,7 +141,7 @@ async function makeLeadSink(
   const nowMs = () => clock.nowMs()
   const sink = createLeadSink({
     group,
-    leads: createLeadIntake(mysql),
+    leads: createLeadIntake(mysql, { duplicateWindowMs: parts.leadDuplicateWindowMs }),
     decode: createBatchDecoder({ codec: await schemas.codecFor('leads', 'lead'), registry: schemas, nowMs }),
     producer,
     outcomes: {

@@ -56,7 +56,10 @@ async function newLeadRoute(partitions = 1) {
   } as const satisfies SinkRoute
 }
 
-async function start(route: SinkRoute, options: { producer?: Producer; mysql?: Mysql } = {}): Promise<SinkRunner> {
+async function start(
+  route: SinkRoute,
+  options: { producer?: Producer; mysql?: Mysql; leadDuplicateWindowMs?: number } = {},
+): Promise<SinkRunner> {
   const startRoute = createSinks({
     broker,
     producer: options.producer ?? producer,
@@ -67,6 +70,7 @@ async function start(route: SinkRoute, options: { producer?: Producer; mysql?: M
     clock: systemClock,
     runners: new Map(),
     groupPrefix: 'test',
+    leadDuplicateWindowMs: options.leadDuplicateWindowMs ?? 0,
     apiLogBatchAgeMaxMs: 50,
   })
   const runner = await startRoute(route)

@@ -26,7 +26,7 @@ export interface StoredApiLog {
 export function createApiLogRepository(mysql: Mysql, now: () => Date = () => new Date()): ApiLogRepository {
   return {
     storeBatch(range, logs) {
-      return mysql.transaction('storing API logs', (database, insertNew) => {
+      return mysql.transaction('storing API logs', async (database, insertNew) => {
         const storedAt = now()
         const insert = (rows: readonly Placed<ApiLog>[]) =>
           inSavepoint(database, async () => {
@@ -39,7 +39,8 @@ export function createApiLogRepository(mysql: Mysql, now: () => Date = () => new
               rows.map(({ value }) => toResponseRow(value, storedAt)),
             )
           })
-        return storeRange(database, range, logs, { check: checkLog, insert, now: storedAt })
+        const { rejections } = await storeRange(database, range, logs, { check: checkLog, insert, now: storedAt })
+        return rejections
       })
     },
 

@@ -11,6 +11,7 @@ export {
   createLeadIntake,
   type LeadDecision,
   type LeadIntake,
+  type LeadIntakeOptions,
   type LeadOutcomeName,
   leadOutcomes,
 } from './lead-intake.ts'

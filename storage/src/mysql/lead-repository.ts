@@ -17,7 +17,7 @@ import { leads } from './schema.ts'
 export type StoredLead = typeof leads.$inferSelect
 
 /** States of a stored lead. */
-export const leadStatuses = ['stored'] as const
+export const leadStatuses = ['stored', 'duplicate', 'erased'] as const
 export type LeadStatus = (typeof leadStatuses)[number]
 
 /** Orders of a listing; `-` means newest first. */

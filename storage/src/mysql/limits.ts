@@ -1,6 +1,15 @@
 /** Rows of one multi-row statement: larger ones gain nothing measurable and hold locks for longer. */
 export const statementRowsMax = 500
 
+/**
+ * How long after the first lead of a person and source others are its duplicates: as long as the topic keeps leads, so that a database that is filled from the
+ * topic again flags the same ones.
+ */
+export const duplicateWindowMsDefault = 30 * 86_400_000
+
+/** Duplicates flagged by one statement: it names each lead's first, and the server goes through the list for each row. */
+export const duplicateRowsMax = 100
+
 /** Keys of one `IN (…)` list. */
 export const lookupKeysMax = 1_000
 

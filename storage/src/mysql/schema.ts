@@ -148,6 +148,7 @@ export const leads = mysqlTable(
     storedAt: time('stored_at').notNull(),
     sourcePartition: int('source_partition').notNull(),
     sourceOffset: bigint('source_offset', { mode: 'number' }).notNull(),
+    duplicateOf: char('duplicate_of', { length: 36 }),
   },
   (table) => [
     index('leads_received').on(table.receivedAt, table.leadId),
@@ -155,6 +156,28 @@ export const leads = mysqlTable(
     index('leads_email').on(table.email),
     check('leads_attributes_json', sql`json_valid(${table.attributes})`),
   ],
+)
+
+/**
+ * The first lead of each person and source: what makes later ones duplicates. `identity` is that of `lead-identity.ts`. Who stores leads holds these rows until the
+ * leads are committed.
+ */
+export const leadFirsts = mysqlTable('lead_firsts', {
+  identity: char('identity', { length: 22 }).primaryKey(),
+  leadId: char('lead_id', { length: 36 }).notNull(),
+  receivedAt: time('received_at').notNull(),
+})
+
+/** What became of each lead, and when. Holds no content, so it outlives the lead's erasure; rejected leads have no other row. */
+export const leadHistory = mysqlTable(
+  'lead_history',
+  {
+    leadId: char('lead_id', { length: 36 }).notNull(),
+    at: time('at').notNull(),
+    status: varchar('status', { length: 16 }).notNull(),
+    reason: varchar('reason', { length: 255 }),
+  },
+  (table) => [primaryKey({ columns: [table.leadId, table.at, table.status] })],
 )
 
 /** What leads of a source carry in their attributes. The source is compared byte by byte; '' stands for leads that name none. */

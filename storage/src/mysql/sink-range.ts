@@ -39,6 +39,14 @@ export interface StoredOffsets {
   readonly settledOffset: number
 }
 
+/** What storing a range came to. */
+export interface StoredRange {
+  /** Rows before this offset were stored by an earlier attempt. */
+  readonly newFrom: number
+  /** Of the whole range, those of earlier attempts included. */
+  readonly rejections: readonly Rejection[]
+}
+
 /** Where each partition goes on. */
 export interface SinkOffsetRepository {
   /** By partition number; partitions of which nothing was stored are absent. */
@@ -80,7 +88,7 @@ export function createSinkOffsetRepository(mysql: Mysql): SinkOffsetRepository {
 /**
  * Stores the rows of `range` that are not stored yet, inside the caller's transaction, and moves the partition's offset with them. Rows before the stored
  * offset were stored by an earlier attempt: they are left alone. A row that `check` or the database refuses is noted in
- * `sink_rejections`, and the rest is stored. Returns the rejections of the whole range, earlier ones included.
+ * `sink_rejections`, and the rest is stored.
  * Throws `OFFSET_GAP` when the range begins after the stored offset: something between was never stored.
  */
 export async function storeRange<T>(
@@ -94,7 +102,7 @@ export async function storeRange<T>(
     readonly insert: (rows: readonly Placed<T>[]) => Promise<void>
     readonly now: Date
   },
-): Promise<readonly Rejection[]> {
+): Promise<StoredRange> {
   const stored = await lockOffsets(database, range, options.now)
   if (stored.nextOffset < range.firstOffset) {
     throw new StorageError(
@@ -116,7 +124,7 @@ export async function storeRange<T>(
   }
   await noteRejections(database, range, fresh, options.now)
   await advance(database, range, stored, options.now)
-  return [...earlier, ...fresh]
+  return { newFrom: stored.nextOffset, rejections: [...earlier, ...fresh] }
 }
 
 /**

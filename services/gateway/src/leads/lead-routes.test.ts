@@ -63,11 +63,11 @@ function post(url: string, body: unknown, headers: Record<string, string> = {}) 
   return test.app.inject({ method: 'POST', url: `/api/v1${url}`, headers: all, body: payload })
 }
 
-function decide(outcome: string, reason: string | null = null) {
+function decide(outcome: string, reason: string | null = null, duplicate_of: string | null = null) {
   test.leads.onWrite = ([written]) => {
     if (written === undefined) return
     const { lead_id, request_id } = written
-    test.outcomes.settle({ lead_id, request_id, outcome, reason, decided_at: 1 })
+    test.outcomes.settle({ lead_id, request_id, outcome, reason, duplicate_of, decided_at: 1 })
   }
 }
 

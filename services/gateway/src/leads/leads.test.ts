@@ -120,7 +120,7 @@ describe('outcomes', () => {
   })
 
   const outcome = (request_id: string): LeadOutcome => {
-    return { lead_id: 'l', request_id, outcome: 'stored', reason: null, decided_at: 1 }
+    return { lead_id: 'l', request_id, outcome: 'stored', reason: null, duplicate_of: null, decided_at: 1 }
   }
 
   it('reach the request that waits, and no other', async () => {

@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto'
+import type { Lead } from '@millrace/schemas'
+import { createLeadIntake, createLeadRepository, migrateMysql, type Placed } from '@millrace/storage/mysql'
+import { eq, inArray } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readHistory } from '../src/mysql/lead-history.ts'
+import { leadIdentity } from '../src/mysql/lead-identity.ts'
+import { leadFirsts, leadHistory } from '../src/mysql/schema.ts'
+import { leadOf, mysqlOfTests, uniqueName } from './servers.ts'
+
+const windowMs = 30 * 86_400_000
+const mysql = mysqlOfTests({ connectionsMax: 8 })
+const repository = createLeadRepository(mysql)
+const intake = createLeadIntake(mysql, { duplicateWindowMs: windowMs })
+
+beforeAll(() => migrateMysql(mysql))
+afterAll(() => mysql.close())
+
+/** A partition of a topic of its own, which takes batch after batch. */
+function partitionOf({ topic = uniqueName('leads'), partition = 0, into = intake } = {}) {
+  let next = 0
+  const at = (firstOffset: number, batch: readonly Lead[]) => {
+    const range = { group: 'test', topic, partition, firstOffset, nextOffset: firstOffset + batch.length }
+    const placed: Placed<Lead>[] = batch.map((value, index) => ({ offset: firstOffset + index, value }))
+    return into.storeBatch({ ...range, settledOffset: firstOffset }, placed)
+  }
+  return {
+    at,
+    async store(batch: readonly Lead[]) {
+      const first = next
+      next += batch.length
+      const decisions = await at(first, batch)
+      return decisions.map(({ outcome, duplicateOf }) =>
+        duplicateOf === null ? outcome : `${outcome} of ${duplicateOf}`,
+      )
+    },
+  }
+}
+
+const receivedAt = Date.UTC(2026, 10, 1)
+
+async function historyOf(lead: Lead): Promise<readonly string[]> {
+  const found = await mysql.run('reading', (database) => readHistory(database, [lead.lead_id]))
+  return (found.get(lead.lead_id) ?? []).map(({ status, reason }) =>
+    reason === null ? status : `${status}: ${reason}`,
+  )
+}
+
+describe('duplicates', () => {
+  it('are leads of one person and source within the window, in one batch and in later ones', async () => {
+    const { store } = partitionOf()
+    const first = leadOf({ received_at: receivedAt })
+    const again = (changes: Partial<Lead> = {}) =>
+      leadOf({
+        email: first.email.toUpperCase(),
+        content_hash: 'b'.repeat(64),
+        received_at: receivedAt + 1,
+        ...changes,
+      })
+    const twin = again()
+    const elsewhere = again({ source: 'fair' })
+    const of = `duplicate of ${first.lead_id}`
+    expect(await store([first, twin, elsewhere, leadOf()])).toEqual(['stored', of, 'stored', 'stored'])
+
+    const late = again({ received_at: receivedAt + windowMs - 1 })
+    expect(await store([late, again({ source: null })])).toEqual([of, 'stored'])
+
+    expect(await repository.byId(first.lead_id)).toMatchObject({ status: 'stored', duplicateOf: null })
+    const flagged = { status: 'duplicate', duplicateOf: first.lead_id, firstName: 'Zoë' }
+    expect(await repository.byId(twin.lead_id)).toMatchObject(flagged)
+    expect(await repository.byId(late.lead_id)).toMatchObject(flagged)
+    const listed = await repository.list({ limit: 10, email: first.email, status: 'duplicate' })
+    expect(listed.leads.map(({ leadId }) => leadId).sort()).toEqual([twin.lead_id, late.lead_id].sort())
+  })
+
+  it('end with the window: the lead after it is the first of the next one', async () => {
+    const { store } = partitionOf()
+    const first = leadOf({ received_at: receivedAt })
+    const second = leadOf({ email: first.email, received_at: receivedAt + windowMs })
+    const third = leadOf({ email: first.email, received_at: receivedAt + windowMs + 1 })
+    expect(await store([first, second, third])).toEqual(['stored', 'stored', `duplicate of ${second.lead_id}`])
+    const fourth = leadOf({ email: first.email, received_at: receivedAt + 2 * windowMs - 1 })
+    expect(await store([fourth])).toEqual([`duplicate of ${second.lead_id}`])
+  })
+
+  it('are flagged also when the later one was stored first', async () => {
+    const { store } = partitionOf()
+    const later = leadOf({ received_at: receivedAt })
+    expect(await store([later])).toEqual(['stored'])
+    expect(await store([leadOf({ email: later.email, received_at: receivedAt - 5_000 })])).toEqual([
+      `duplicate of ${later.lead_id}`,
+    ])
+  })
+
+  it('are not made of leads that were refused or sent again', async () => {
+    const { store } = partitionOf()
+    const refused = leadOf({ country: 'TUR' })
+    const sound = leadOf({ email: refused.email })
+    const resent = { ...sound, request_id: 'again' }
+    const other = { ...sound, content_hash: 'c'.repeat(64) }
+    expect(await store([refused, sound, resent, other])).toEqual([
+      'rejected',
+      'stored',
+      `duplicate of ${sound.lead_id}`,
+      'conflict',
+    ])
+    expect(await repository.byId(sound.lead_id)).toMatchObject({ status: 'stored' })
+    const twin = leadOf({ email: sound.email })
+    expect(await store([twin, { ...twin, request_id: 'again' }])).toEqual(
+      new Array(2).fill(`duplicate of ${sound.lead_id}`),
+    )
+  })
+
+  it('are the same when a batch is repeated', async () => {
+    const { at } = partitionOf()
+    const first = leadOf()
+    const batch = [first, leadOf({ email: first.email }), leadOf(), first]
+    const decisions = await at(0, batch)
+    expect(decisions.map(({ outcome }) => outcome)).toEqual(['stored', 'duplicate', 'stored', 'duplicate'])
+    expect(await at(0, batch)).toEqual(decisions)
+    const longer = [...batch, leadOf({ email: first.email })]
+    const overlapping = await at(0, longer)
+    expect(overlapping.slice(0, 4)).toEqual(decisions)
+    expect(overlapping[4]).toMatchObject({ outcome: 'duplicate', duplicateOf: first.lead_id })
+  })
+
+  it('are not looked for with a window of 0', async () => {
+    const { store } = partitionOf({ into: createLeadIntake(mysql, { duplicateWindowMs: 0 }) })
+    const lead = leadOf()
+    expect(await store([lead, leadOf({ email: lead.email })])).toEqual(['stored', 'stored'])
+  })
+
+  it('are all but one, whichever partitions store them at the same time', async () => {
+    const topic = uniqueName('leads')
+    const people = Array.from({ length: 40 }, () => `${randomUUID()}@example.org`)
+    const partitions = [0, 1, 2, 3].map((partition) => partitionOf({ topic, partition }))
+    const outcomes = new Map<string, string[]>()
+    await Promise.all(
+      partitions.map(async ({ store }, index) => {
+        for (let round = 0; round < 3; round++) {
+          // Each partition begins with another person, so that transactions overlap in every order.
+          const emails = people.map((_, place) => people[(place + index * 10) % people.length] ?? '')
+          const batch = emails.map((email) => leadOf({ email, received_at: receivedAt + round }))
+          const found = await store(batch)
+          for (const [place, email] of emails.entries()) {
+            outcomes.set(email, [...(outcomes.get(email) ?? []), found[place] ?? ''])
+          }
+        }
+      }),
+    )
+    for (const found of outcomes.values()) {
+      expect(found).toHaveLength(12)
+      expect(found.filter((outcome) => outcome === 'stored')).toHaveLength(1)
+      expect(new Set(found).size).toBe(2)
+    }
+  })
+
+  it('of a batch that is all duplicates are all flagged', async () => {
+    const { store } = partitionOf()
+    const first = leadOf()
+    await store([first])
+    const batch = Array.from({ length: 350 }, () => leadOf({ email: first.email }))
+    expect(new Set(await store(batch))).toEqual(new Set([`duplicate of ${first.lead_id}`]))
+    const listed = await repository.list({ limit: 1, email: first.email, status: 'duplicate' })
+    expect(listed.total).toBe(350)
+  })
+})
+
+describe('the history of a lead', () => {
+  it('says what became of it, once, however often the batch comes', async () => {
+    const { at } = partitionOf()
+    const stored = leadOf()
+    const twin = leadOf({ email: stored.email })
+    const refused = leadOf({ country: 'TUR' })
+    const batch = [stored, twin, refused, { ...stored, request_id: 'again' }, leadOf({ lead_id: 'none' })]
+    await at(0, batch)
+    await at(0, batch)
+    expect(await historyOf(stored)).toEqual(['received', 'stored'])
+    expect(await historyOf(twin)).toEqual(['received', 'stored', `duplicate: duplicate of ${stored.lead_id}`])
+    expect(await historyOf(refused)).toEqual(['received', 'rejected: country: value too long'])
+    const [received] = await mysql.run('reading', (database) =>
+      database.select().from(leadHistory).where(eq(leadHistory.leadId, stored.lead_id)).orderBy(leadHistory.at),
+    )
+    expect(received?.at).toEqual(new Date(stored.received_at))
+  })
+
+  it('goes on when a lead that was refused comes again and is sound', async () => {
+    const { store } = partitionOf()
+    const refused = leadOf({ country: 'TUR' })
+    await store([refused])
+    await store([{ ...refused, country: 'TR', received_at: refused.received_at + 1_000 }])
+    const statuses = (await historyOf(refused)).map((step) => step.split(':')[0])
+    expect(statuses.toSorted()).toEqual(['received', 'received', 'rejected', 'stored'])
+  })
+
+  it('is written with the lead or not at all', async () => {
+    const lead = leadOf()
+    const failing = createLeadIntake({
+      ...mysql,
+      transaction: (what, work, options) =>
+        mysql.transaction(
+          what,
+          async (database, insertNew) => {
+            await work(database, insertNew)
+            throw new Error('killed before the commit')
+          },
+          options,
+        ),
+    })
+    await expect(partitionOf({ into: failing }).store([lead])).rejects.toThrow('killed')
+    expect(await repository.byId(lead.lead_id)).toBeUndefined()
+    expect(await historyOf(lead)).toEqual([])
+    const claimed = await mysql.run('reading', (database) =>
+      database
+        .select()
+        .from(leadFirsts)
+        .where(inArray(leadFirsts.identity, [leadIdentity(lead)])),
+    )
+    expect(claimed).toEqual([])
+  })
+})
