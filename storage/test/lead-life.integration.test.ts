@@ -1,17 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import type { Lead } from '@millrace/schemas'
-import { createLeadIntake, createLeadRepository, migrateMysql, type Placed } from '@millrace/storage/mysql'
+import {
+  createLeadIntake,
+  createLeadPrivacyRepository,
+  createLeadRepository,
+  migrateMysql,
+  type Placed,
+} from '@millrace/storage/mysql'
 import { eq, inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHistory } from '../src/mysql/lead-history.ts'
 import { leadIdentity } from '../src/mysql/lead-identity.ts'
-import { leadFirsts, leadHistory } from '../src/mysql/schema.ts'
+import { auditLog, leadFirsts, leadHistory } from '../src/mysql/schema.ts'
 import { leadOf, mysqlOfTests, uniqueName } from './servers.ts'
 
 const windowMs = 30 * 86_400_000
 const mysql = mysqlOfTests({ connectionsMax: 8 })
 const repository = createLeadRepository(mysql)
 const intake = createLeadIntake(mysql, { duplicateWindowMs: windowMs })
+const privacy = createLeadPrivacyRepository(mysql)
 
 beforeAll(() => migrateMysql(mysql))
 afterAll(() => mysql.close())
@@ -184,6 +191,13 @@ describe('the history of a lead', () => {
     expect(received?.at).toEqual(new Date(stored.received_at))
   })
 
+  it('is not written anew when the topic is read from its start by another group', async () => {
+    const lead = leadOf()
+    await partitionOf().store([lead])
+    expect(await partitionOf().store([lead])).toEqual(['stored'])
+    expect(await historyOf(lead)).toEqual(['received', 'stored'])
+  })
+
   it('goes on when a lead that was refused comes again and is sound', async () => {
     const { store } = partitionOf()
     const refused = leadOf({ country: 'TUR' })
@@ -217,5 +231,122 @@ describe('the history of a lead', () => {
         .where(inArray(leadFirsts.identity, [leadIdentity(lead)])),
     )
     expect(claimed).toEqual([])
+  })
+})
+
+describe('erasing a lead', () => {
+  const by = { actor: 'admin-1', requestId: 'r-1' }
+
+  it('leaves nothing of the person in MySQL, and says who did it', async () => {
+    const { store } = partitionOf()
+    const word = uniqueName('Person')
+    const lead = leadOf({
+      first_name: word,
+      last_name: word,
+      email: `${word}@example.org`,
+      phone: '+44 20 7946 0958',
+      address: word,
+      city: word,
+      postal_code: word,
+      source: word,
+      campaign: word,
+      attributes: JSON.stringify({ note: word }),
+    })
+    const twin = leadOf({ email: lead.email, source: word })
+    await store([lead, twin])
+    const erasure = await privacy.erase(lead.lead_id, by)
+    expect(erasure?.isNew).toBe(true)
+    const row = await repository.byId(lead.lead_id)
+    expect(row).toMatchObject({
+      status: 'erased',
+      email: '',
+      attributes: '{}',
+      submittedBy: 'user-1',
+      duplicateOf: null,
+    })
+    expect(JSON.stringify(row)).not.toContain(word)
+    expect(JSON.stringify(row)).not.toContain(lead.content_hash)
+    expect(await historyOf(lead)).toEqual(['received', 'stored', 'erased'])
+    expect((await repository.list({ limit: 10, email: lead.email })).leads.map(({ leadId }) => leadId)).toEqual([
+      twin.lead_id,
+    ])
+    const claimed = await mysql.run('reading', (database) =>
+      database.select().from(leadFirsts).where(eq(leadFirsts.leadId, lead.lead_id)),
+    )
+    expect(claimed).toEqual([])
+    const audited = await mysql.run('reading', (database) =>
+      database.select().from(auditLog).where(eq(auditLog.subject, lead.lead_id)),
+    )
+    expect(audited).toMatchObject([{ action: 'lead_erased', actor: 'admin-1', requestId: 'r-1', detail: '' }])
+    expect(audited[0]?.at).toEqual(erasure?.erasedAt)
+
+    expect(await privacy.erase(lead.lead_id, { actor: 'admin-2', requestId: 'r-2' })).toEqual({
+      erasedAt: erasure?.erasedAt,
+      isNew: false,
+    })
+    expect(await historyOf(lead)).toEqual(['received', 'stored', 'erased'])
+  })
+
+  it('holds against every copy that is delivered again', async () => {
+    const { at } = partitionOf()
+    const lead = leadOf()
+    await at(0, [lead])
+    await privacy.erase(lead.lead_id, by)
+    const erased = { outcome: 'erased', reason: 'the lead was erased', duplicateOf: null }
+    expect(await at(0, [lead])).toMatchObject([erased])
+    expect(await at(1, [{ ...lead, request_id: 'again' }, leadOf()])).toMatchObject([erased, { outcome: 'stored' }])
+    // Another database group, or the topic read from its beginning.
+    expect(await partitionOf().store([lead])).toEqual(['erased'])
+    expect(await repository.byId(lead.lead_id)).toMatchObject({ status: 'erased', firstName: '', email: '' })
+    expect(await historyOf(lead)).toEqual(['received', 'stored', 'erased'])
+    // Who comes again later is a new lead, and no duplicate of somebody who is gone.
+    expect(await partitionOf().store([leadOf({ email: lead.email })])).toEqual(['stored'])
+  })
+
+  it('and storing copies of it at the same time end with it erased', async () => {
+    const { at } = partitionOf()
+    const lead = leadOf()
+    await at(0, [lead])
+    await Promise.all([
+      privacy.erase(lead.lead_id, by),
+      ...[1, 2, 3].map((partition) =>
+        partitionOf({ partition }).store([{ ...lead, request_id: `copy-${partition}` }, leadOf({ email: lead.email })]),
+      ),
+    ])
+    expect(await repository.byId(lead.lead_id)).toMatchObject({ status: 'erased', email: '' })
+  })
+
+  it('knows no lead that is not there', async () => {
+    expect(await privacy.erase(randomUUID(), by)).toBeUndefined()
+    expect(await privacy.exportPerson(randomUUID(), by)).toBeUndefined()
+  })
+})
+
+describe('exporting a person', () => {
+  it('gives every lead of the address, their history and who has seen them, and nobody else’s', async () => {
+    const { store } = partitionOf()
+    const lead = leadOf()
+    const twin = leadOf({ email: lead.email.toUpperCase(), source: 'fair' })
+    const other = leadOf({ email: lead.email.replace('zoe', 'zoë') })
+    await store([twin, lead, other])
+    const found = await privacy.exportPerson(lead.lead_id, { actor: 'admin-1', requestId: 'r-1' })
+    expect(found?.leads.map(({ leadId }) => leadId)).toEqual([lead.lead_id, twin.lead_id])
+    expect(found?.isComplete).toBe(true)
+    expect(found?.history.map(({ leadId, status }) => `${leadId} ${status}`).sort()).toEqual(
+      [lead, twin].flatMap(({ lead_id }) => [`${lead_id} received`, `${lead_id} stored`]).sort(),
+    )
+    expect(found?.audit).toMatchObject([{ action: 'lead_exported', actor: 'admin-1', detail: 'leads 2' }])
+  })
+
+  it('of an erased lead gives what is left, and of nobody else', async () => {
+    const { store } = partitionOf()
+    const [one, two] = [leadOf(), leadOf()]
+    await store([one, two])
+    const by = { actor: 'admin-1', requestId: 'r-1' }
+    await privacy.erase(one.lead_id, by)
+    await privacy.erase(two.lead_id, by)
+    const found = await privacy.exportPerson(one.lead_id, by)
+    expect(found?.leads).toMatchObject([{ leadId: one.lead_id, status: 'erased', email: '' }])
+    expect(found?.audit.map(({ action }) => action)).toEqual(['lead_erased', 'lead_exported'])
   })
 })

@@ -16,6 +16,8 @@ export const auditActions = [
   'api_key_revoked',
   'user_created',
   'user_updated',
+  'lead_erased',
+  'lead_exported',
   'lead_fields_created',
   'lead_fields_updated',
   'lead_fields_deleted',
@@ -27,7 +29,7 @@ export interface AuditEntry {
   readonly action: AuditAction
   /** The account that did it, or `command-line`; null when nobody knows. */
   readonly actor: string | null
-  /** The account, session, key or definition that it was done to; null when there is none, as for logins of unknown accounts. */
+  /** The account, session, key, lead or definition that it was done to; null when there is none, as for logins of unknown accounts. */
   readonly subject: string | null
   readonly requestId?: string | null
   /** A few ASCII words, for instance the role that was given. */

@@ -26,6 +26,15 @@ export {
   leadStatuses,
   type StoredLead,
 } from './lead-repository.ts'
+export { type LeadHistoryEntry, type LeadStep, leadSteps } from './lead-history.ts'
+export {
+  createLeadPrivacyRepository,
+  type LeadErasure,
+  type LeadPrivacyRepository,
+  type LeadPrivacyRequest,
+  type PersonExport,
+  type SubmissionLog,
+} from './lead-privacy-repository.ts'
 export { type LeadCondition, type LeadOperator, leadOperators } from './lead-conditions.ts'
 export { leadConditionsMax, leadConditionValuesMax, leadSourcesMax, pageRowsMax } from './limits.ts'
 export {

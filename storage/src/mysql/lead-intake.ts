@@ -64,7 +64,7 @@ export function createLeadIntake(mysql: Mysql, options: LeadIntakeOptions = {}):
         // Nothing to compare with when the database says that it had none of the ids.
         const compare = !allNew || stored.newFrom > range.firstOffset
         const places = compare ? await readPlaces(database, submitted) : undefined
-        const fresh = takeFresh(range.partition, submitted, { ...stored, places })
+        const fresh = takeFresh({ partition: range.partition, now: at }, submitted, { ...stored, places })
         const duplicates =
           duplicateWindowMs === 0
             ? none
@@ -118,7 +118,7 @@ function toRow(lead: Lead, place: { offset: number; partition: number; now: Date
 /** What tells one stored lead from another: whose place it is, what it says, and what became of it. */
 type LeadPlace = Pick<
   StoredLead,
-  'leadId' | 'contentHash' | 'sourcePartition' | 'sourceOffset' | 'status' | 'duplicateOf'
+  'leadId' | 'contentHash' | 'sourcePartition' | 'sourceOffset' | 'storedAt' | 'status' | 'duplicateOf'
 >
 type LeadPlaces = ReadonlyMap<string, LeadPlace>
 
@@ -132,6 +132,7 @@ async function readPlaces(database: Database, submitted: readonly Placed<Lead>[]
         contentHash: leads.contentHash,
         sourcePartition: leads.sourcePartition,
         sourceOffset: leads.sourceOffset,
+        storedAt: leads.storedAt,
         status: leads.status,
         duplicateOf: leads.duplicateOf,
       })
@@ -151,7 +152,7 @@ interface FreshLeads {
 }
 
 function takeFresh(
-  partition: number,
+  { partition, now }: { readonly partition: number; readonly now: Date },
   submitted: readonly Placed<Lead>[],
   { newFrom, rejections, places }: StoredRange & { readonly places: LeadPlaces | undefined },
 ): FreshLeads {
@@ -161,8 +162,14 @@ function takeFresh(
   for (const { offset, value: lead } of submitted) {
     if (offset < newFrom) continue
     const reason = reasons.get(offset)
-    if (reason !== undefined) rejected.push({ lead, reason })
-    else if (places === undefined || isAt(places.get(lead.lead_id), partition, offset)) stored.push(lead)
+    if (reason !== undefined) {
+      rejected.push({ lead, reason })
+      continue
+    }
+    const place = places?.get(lead.lead_id)
+    // A topic that is read from its start again finds its leads at their places, stored before.
+    const isNew = isAt(place, partition, offset) && place?.storedAt.getTime() === now.getTime()
+    if (places === undefined || isNew) stored.push(lead)
   }
   return { stored, rejected, reasons }
 }

@@ -2,6 +2,7 @@ import { and, asc, count, desc, eq, gte, lt, type SQL, sql } from 'drizzle-orm'
 import { StorageError } from '../errors.ts'
 import { type LeadCondition, whereAttributes } from './lead-conditions.ts'
 import { decodeCursor, encodeCursor } from './lead-cursor.ts'
+import { type LeadHistoryEntry, readHistory } from './lead-history.ts'
 import {
   dateTimeMaxMs,
   listingMsMax,
@@ -58,6 +59,8 @@ export interface LeadPage {
 /** Leads as they are read back. */
 export interface LeadRepository {
   byId(leadId: string): Promise<StoredLead | undefined>
+  /** What became of a lead, in order; also of one that was rejected. Empty when nothing is known, as of leads stored before history was kept. */
+  historyOf(leadId: string): Promise<readonly LeadHistoryEntry[]>
   /** Throws `INVALID_QUERY` for a limit, page, cursor or condition that is out of bounds, `QUERY_TOO_EXPENSIVE` after `listingMsMax`. */
   list(query: LeadQuery): Promise<LeadPage>
 }
@@ -70,6 +73,11 @@ export function createLeadRepository(mysql: Mysql): LeadRepository {
         database.select().from(leads).where(eq(leads.leadId, leadId)).limit(1),
       )
       return row
+    },
+
+    async historyOf(leadId) {
+      const found = await mysql.run('reading the history of a lead', (database) => readHistory(database, [leadId]))
+      return found.get(leadId) ?? []
     },
 
     list(query) {

@@ -7,6 +7,11 @@ export const statementRowsMax = 500
  */
 export const duplicateWindowMsDefault = 30 * 86_400_000
 
+/** Leads of one person in one export: beyond it an address is no person's. */
+export const leadsOfPersonMax = 500
+/** Entries of the audit log about them. */
+export const auditEntriesOfPersonMax = 10_000
+
 /** Duplicates flagged by one statement: it names each lead's first, and the server goes through the list for each row. */
 export const duplicateRowsMax = 100
 
