@@ -1,5 +1,5 @@
 import { limits } from './limits.ts'
-import type { OutgoingRecord, RecordHeader } from './record.ts'
+import type { OriginalRecord, OutgoingRecord, RecordHeader } from './record.ts'
 
 /** The header names of KIP-1034, as Kafka Streams writes them. */
 export const deadLetterHeaders = {
@@ -22,19 +22,8 @@ export interface DeadLetterReason {
   readonly stacktrace?: string
 }
 
-/** The record that cannot be processed, with its place. */
-export interface FailedOriginal {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly timestamp: number
-  readonly headers: readonly RecordHeader[]
-}
-
 /** A record's dead letter: its original key, value, time and headers, and where and why it failed. Dead-letter topics have one partition. */
-export function deadLetterOf(original: FailedOriginal, reason: DeadLetterReason, topic: string): OutgoingRecord {
+export function deadLetterOf(original: OriginalRecord, reason: DeadLetterReason, topic: string): OutgoingRecord {
   return {
     topic,
     partition: 0,

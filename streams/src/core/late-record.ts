@@ -1,6 +1,6 @@
 import { textHeader } from './dead-letter.ts'
 import { partitionOfKey } from './murmur2.ts'
-import type { OutgoingRecord, RecordHeader } from './record.ts'
+import type { OriginalRecord, OutgoingRecord } from './record.ts'
 
 /** Names of the headers that say why a record is in a topic of late records; their values are decimal numbers and names as text. */
 export const lateHeaders = {
@@ -17,17 +17,6 @@ export const lateHeaders = {
   offset: '__millrace.late.offset',
 } as const
 
-/** A record that came too late for a window, with its place. */
-export interface LateOriginal {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly timestamp: number
-  readonly headers: readonly RecordHeader[]
-}
-
 /** The window that was over, and where the record goes. */
 export interface LateFate {
   readonly node: string
@@ -38,11 +27,10 @@ export interface LateFate {
 
 /** A late record as it was read, key, value, time and headers, and beside them the window, the stream time and the lateness. */
 export function lateRecordOf(
-  original: LateOriginal,
+  original: OriginalRecord,
   { node, windowStartMs, streamTimeMs, to }: LateFate,
 ): OutgoingRecord {
-  const { key, value } = original
-  const timestamp = Math.max(original.timestamp, 0)
+  const { key, value, timestamp } = original
   return {
     topic: to.topic,
     partition: key === null ? original.partition % to.partitions : partitionOfKey(key, to.partitions),

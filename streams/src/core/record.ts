@@ -16,6 +16,17 @@ export interface StreamRecord<K, V> {
   readonly headers: readonly RecordHeader[]
 }
 
+/** A record as it was read, with its place. */
+export interface OriginalRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly timestamp: number
+  readonly headers: readonly RecordHeader[]
+}
+
 /** A record to be produced, already in bytes. */
 export interface OutgoingRecord {
   readonly topic: string

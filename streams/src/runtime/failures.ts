@@ -1,6 +1,6 @@
 import { deadLetterOf } from '../core/dead-letter.ts'
 import { type ErrorContext, StreamsError } from '../core/errors.ts'
-import type { OutgoingRecord, RecordHeader } from '../core/record.ts'
+import type { OriginalRecord, OutgoingRecord, RecordHeader } from '../core/record.ts'
 import type { RecordOrigin } from '../processor/processor.ts'
 
 /** Where a record failed. */
@@ -51,19 +51,17 @@ export function deserializationError(cause: unknown, source: SourceRecord): Stre
 
 /** The record for the dead-letter topic: the original bytes and headers, and the reason. */
 export function deadLetter(source: SourceRecord, error: StreamsError, topic: string): OutgoingRecord {
-  const { partition, offset, headers } = source
   const cause = error.cause instanceof Error ? error.cause : error
-  const original = {
-    topic: source.topic,
-    partition,
-    offset,
-    key: source.rawKey(),
-    value: source.rawValue(),
-    timestamp: Math.max(source.timestamp, 0),
-    headers,
-  }
   const reason = { exception: cause.name, message: error.message, stacktrace: cause.stack ?? '' }
-  return deadLetterOf(original, reason, topic)
+  return deadLetterOf(originalOf(source), reason, topic)
+}
+
+/** Copies of what was read. A record without a time, which old brokers allow, gets 0. */
+export function originalOf(source: SourceRecord): OriginalRecord {
+  const { topic, partition, offset, timestamp, headers } = source
+  const key = source.rawKey()
+  const value = source.rawValue()
+  return { topic, partition, offset, key, value, timestamp: Math.max(timestamp, 0), headers }
 }
 
 function placeOf({ topic, partition, offset }: RecordOrigin): string {

@@ -11,6 +11,7 @@ import {
   type FailurePolicy,
   type FailureStage,
   failureOf,
+  originalOf,
   type SourceRecord,
 } from './failures.ts'
 import type { StreamTime } from './stream-time.ts'
@@ -82,18 +83,8 @@ export class TaskState {
   sendLate(node: string, topic: string, window: LateFor): void {
     const { source } = this
     if (source === undefined) return
-    const { partition, offset, timestamp, headers } = source
-    const original = {
-      topic: source.topic,
-      partition,
-      offset,
-      timestamp,
-      headers,
-      key: source.rawKey(),
-      value: source.rawValue(),
-    }
     const to = { topic, partitions: this.#options.partitionsOf(topic) }
-    this.send(lateRecordOf(original, { node, ...window, to }))
+    this.send(lateRecordOf(originalOf(source), { node, ...window, to }))
   }
 
   /** A record's bytes could not be read: does what the policy says. Throws when that is to fail. */
