@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTestApp, type TestApp } from '../../test/test-app.ts'
 import { batchBodyBytesMax, bodyBytesMax, inflateRatioMax } from '../limits.ts'
+import { contentEncodings, InflatedBody } from './inflated-body.ts'
 
 let test: TestApp
 
@@ -27,6 +29,42 @@ function post(body: Buffer, encoding: string, change: Record<string, string> = {
 function events(count: number): string {
   return JSON.stringify(Array.from({ length: count }, (_, i) => ({ ...event, event_id: crypto.randomUUID() + i })))
 }
+
+describe('a compressed body that nobody reads', () => {
+  const headers = { 'content-encoding': 'gzip' }
+
+  it('ends with its error, and takes nothing else down', async () => {
+    const body = new InflatedBody(Readable.from([Buffer.from('not gzip')]), 'gzip', 100)
+    // Not by once(): that would listen for the error.
+    await new Promise<void>((resolve) => body.on('close', resolve))
+    expect(body.errored).toMatchObject({ code: 'INVALID_COMPRESSION' })
+  })
+
+  it('does not matter to a route without a body', async () => {
+    for (const encoding of contentEncodings) {
+      const answer = await test.app.inject({
+        url: '/livez',
+        headers: { 'content-encoding': encoding },
+        body: Buffer.from('not compressed at all'),
+      })
+      expect(answer.statusCode).toBe(200)
+    }
+  })
+
+  it('is refused for what else is wrong with the request', async () => {
+    const authorization = test.bearer('producer')
+    const body = Buffer.from('not gzip')
+    const untyped = await test.app.inject({
+      method: 'POST',
+      url: '/api/v1/events',
+      headers: { ...headers, authorization },
+      body,
+    })
+    expect([untyped.statusCode, untyped.json().code]).toEqual([415, 'UNSUPPORTED_MEDIA_TYPE'])
+    const nowhere = await test.app.inject({ method: 'DELETE', url: '/api/v1/events', headers, body })
+    expect(nowhere.statusCode).toBeLessThan(500)
+  })
+})
 
 describe('a compressed body', () => {
   it.each([

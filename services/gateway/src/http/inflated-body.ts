@@ -42,6 +42,9 @@ export class InflatedBody extends Transform {
       inflater.destroy()
       source.resume()
     })
+    // Whoever reads the body hears of its end by a listener of his own. Where nobody does (a route without a body, a body without a type), an error
+    // without any listener would be one of the process, and end it.
+    this.on('error', () => {})
     source.pipe(inflater).pipe(this)
   }
 
