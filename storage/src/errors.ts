@@ -11,6 +11,7 @@ export const storageErrorCodes = [
   'MIGRATION_FAILED',
   'INVALID_QUERY',
   'QUERY_TOO_EXPENSIVE',
+  'CANCELLED',
   'FAILED',
 ] as const
 export type StorageErrorCode = (typeof storageErrorCodes)[number]

@@ -31,6 +31,8 @@ export type Row = Readonly<Record<string, unknown>>
 export interface Query {
   readonly sql: string
   readonly params?: Readonly<Record<string, string | number | readonly string[]>>
+  /** Aborted when nobody waits for the answer any more: the query then ends on the server, too. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** An Avro object container on its way into a table. */
@@ -45,7 +47,7 @@ export interface AvroInsert {
 /** ClickHouse over HTTP. Every error it throws is a `StorageError`. `what` completes "ClickHouse failed while …". */
 export interface ClickHouse {
   readonly database: string
-  /** Rows of a bounded query: time, memory and threads are limited on the server. */
+  /** Rows of a bounded query: time, memory and threads are limited on the server. Throws `CANCELLED` when its signal is aborted. */
   query(what: string, query: Query): Promise<readonly Row[]>
   /** A statement without a result. */
   command(what: string, sql: string): Promise<void>
@@ -68,6 +70,8 @@ const querySettings: ClickHouseSettings = {
   max_memory_usage: String(queryMemoryBytesMax),
   max_threads: queryThreadsMax,
   output_format_json_quote_64bit_integers: 0,
+  // Without it a query goes on when nobody listens any more.
+  cancel_http_readonly_queries_on_client_close: 1,
 }
 
 /**
@@ -95,6 +99,11 @@ function repeatable(error: StorageError): StorageError {
   return new StorageError('TIMED_OUT', message.replace(/^\[\w+\] /, ''), { cause: error, databaseCode })
 }
 
+/** Nobody waits for the answer any more: that is no failure of the server. */
+function cancelled(what: string, cause: unknown): StorageError {
+  return new StorageError('CANCELLED', `nobody waited any more while ${what}`, { cause })
+}
+
 const tablePattern = /^[a-z_][a-z0-9_]*$/
 
 /** Makes a client. No request is made yet. */
@@ -117,16 +126,20 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
   return {
     database,
 
-    async query(what, { sql, params = {} }) {
+    async query(what, { sql, params = {}, signal }) {
+      // The client looks at a signal only when it changes.
+      if (signal?.aborted === true) throw cancelled(what, signal.reason)
+      const timeout = AbortSignal.timeout(queryTimeoutMs)
       try {
         const result = await client.query({
           query: sql,
           query_params: params,
           format: 'JSONEachRow',
-          abort_signal: AbortSignal.timeout(queryTimeoutMs),
+          abort_signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
         })
         return await result.json<Row>()
       } catch (error) {
+        if (signal?.aborted === true) throw cancelled(what, error)
         throw translateClickHouseError(error, what)
       }
     },

@@ -26,6 +26,8 @@ export interface EventQuery {
   readonly limit: number
   /** A `nextCursor` of a page with the same filters. */
   readonly cursor?: string | undefined
+  /** Aborted when nobody waits for the page any more: then `CANCELLED` is thrown, and the query ends on the server. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** One page of events. */
@@ -89,6 +91,7 @@ export function createEventRepository(clickHouse: ClickHouse): EventRepository {
               LIMIT 1 BY timestamp, event_id, user_id, event_type
               LIMIT {rows:UInt32}`,
         params: { ...params, rows: query.limit + 1 },
+        signal: query.signal,
       })
       const events = rows.slice(0, query.limit).map(toEvent)
       const last = rows.length > query.limit ? events.at(-1) : undefined

@@ -1,5 +1,5 @@
 import { writeUvarint } from '@millrace/streams'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openTestApp, type TestApp } from '../../test/test-app.ts'
 import { GatewayError } from '../errors.ts'
 import { receiptRecordsMax } from '../limits.ts'
@@ -10,12 +10,15 @@ const listings: EventListing[] = []
 const kept: KeptEvent[] = []
 const receipts: EventReceipt[] = []
 let isStored = true
+/** Holds the answers of the store back. */
+let held: PromiseWithResolvers<void> | undefined
 
 beforeAll(async () => {
   test = await openTestApp({
     eventStore: {
       page: async (listing) => {
         listings.push(listing)
+        await held?.promise
         return { events: kept, nextCursor: 'next' }
       },
       receipts: async (eventId, limit) => {
@@ -250,10 +253,30 @@ describe('reading events', () => {
         toMs: Date.UTC(2023, 11, 31, 23),
         limit: 7,
         cursor: 'abc',
+        signal: expect.any(AbortSignal),
       },
     ])
     await get('')
     expect(listings[1]).toMatchObject({ limit: 100, fromMs: undefined })
+  })
+
+  it('lets the store end a query when its client leaves', async () => {
+    await test.app.listen({ host: '127.0.0.1', port: 0 })
+    const left = new AbortController()
+    held = Promise.withResolvers()
+    const answer = fetch(`${test.app.listeningOrigin}/events`, {
+      headers: { authorization: test.bearer('analyst') },
+      signal: left.signal,
+    })
+    answer.catch(() => {})
+    await vi.waitFor(() => expect(listings).toHaveLength(1), { timeout: 10_000 })
+    const [listing] = listings
+    expect(listing?.signal.aborted).toBe(false)
+    left.abort()
+    await vi.waitFor(() => expect(listing?.signal.aborted).toBe(true), { timeout: 10_000 })
+    held.resolve()
+    held = undefined
+    await expect(answer).rejects.toMatchObject({ name: 'AbortError' })
   })
 
   it('gives metadata out as it came in', async () => {

@@ -201,12 +201,13 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
         ...problemResponses('INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'),
       },
     },
-    handler: async ({ query }, reply) => {
+    handler: async (request, reply) => {
+      const { query, signal } = request
       const faults: Fault[] = []
       const range = readTimeRange(query, faults)
       if (faults.length > 0) throw invalidParameter(faults)
       const { user_id: userId, event_type: eventType, limit = eventsPageDefault, cursor } = query
-      const listing = { userId, eventType, ...range, limit, cursor }
+      const listing = { userId, eventType, ...range, limit, cursor, signal }
       const page = await translateBadCursor(() => deps.eventStore.page(listing))
       return sendJson(reply, pageText(page))
     },

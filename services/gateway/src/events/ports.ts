@@ -27,6 +27,8 @@ export interface EventListing {
   readonly toMs?: number | undefined
   readonly limit: number
   readonly cursor?: string | undefined
+  /** Aborted when the client has left: the store need not go on. */
+  readonly signal: AbortSignal
 }
 
 /** Where the record of a stored event lies. */
