@@ -99,6 +99,10 @@ function repeatable(error: StorageError): StorageError {
   return new StorageError('TIMED_OUT', message.replace(/^\[\w+\] /, ''), { cause: error, databaseCode })
 }
 
+function isOver(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
+}
+
 /** Nobody waits for the answer any more: that is no failure of the server. */
 function cancelled(what: string, cause: unknown): StorageError {
   return new StorageError('CANCELLED', `nobody waited any more while ${what}`, { cause })
@@ -128,7 +132,7 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
 
     async query(what, { sql, params = {}, signal }) {
       // The client looks at a signal only when it changes.
-      if (signal?.aborted === true) throw cancelled(what, signal.reason)
+      if (isOver(signal)) throw cancelled(what, signal?.reason)
       const timeout = AbortSignal.timeout(queryTimeoutMs)
       try {
         const result = await client.query({
@@ -139,7 +143,7 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
         })
         return await result.json<Row>()
       } catch (error) {
-        if (signal?.aborted === true) throw cancelled(what, error)
+        if (isOver(signal)) throw cancelled(what, error)
         throw translateClickHouseError(error, what)
       }
     },
