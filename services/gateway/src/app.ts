@@ -5,6 +5,7 @@ import type { Check } from '@millrace/kit'
 import type { Lead } from '@millrace/schemas'
 import { type FastifyBaseLogger, fastify, LogController } from 'fastify'
 import { registerAccountRoutes } from './accounts/account-routes.ts'
+import { registerApiKeyRoutes } from './accounts/api-key-routes.ts'
 import { createLogin } from './accounts/login.ts'
 import type { AccountStores } from './accounts/ports.ts'
 import { createSessions } from './accounts/sessions.ts'
@@ -201,6 +202,12 @@ function registerAccounts(app: GatewayApp, deps: GatewayDeps, { signToken, crede
     onEnded: (sessionId) => credentials.ended(sessionId),
   })
   registerAccountRoutes(app, { login, sessions })
+  registerApiKeyRoutes(app, {
+    keys: accounts.apiKeys,
+    users: accounts.users,
+    onRevoked: (keyId) => credentials.revoked(keyId),
+    nowMs,
+  })
   const upkeep = startAccountUpkeep({ stores: accounts, credentials, logger: app.log })
   app.addHook('onClose', () => upkeep.close())
 }

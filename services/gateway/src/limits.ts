@@ -207,6 +207,14 @@ export const accessWaitingMax = 10_000
 export const verifiedTokensMax = 10_000
 /** API keys whose last use is not written down yet. */
 export const apiKeyUsesMax = 10_000
+/** The column's length. */
+export const apiKeyLabelCharsMax = 128
+export const apiKeyDaysDefault = 365
+/** As of keys that are made with the command line: a key that nobody has had to renew for two years is one that nobody remembers. */
+export const apiKeyDaysMax = 730
+/** Keys of one answer. */
+export const apiKeysListDefault = 100
+export const apiKeysListMax = 1_000
 /** How often uses of API keys are written down, and what has expired is deleted. */
 export const accountUpkeepMs = 60_000
 /** Clocks of the gateways behind one address may differ by this much. */

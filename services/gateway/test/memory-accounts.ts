@@ -1,7 +1,9 @@
 import { secretMatches } from '@millrace/storage/accounts'
+import { apiKeysMax, StorageError } from '@millrace/storage/mysql'
 import type {
   Account,
   AccountStores,
+  ApiKeyKeeper,
   ApiKeyState,
   ApiKeyStore,
   AuditLog,
@@ -21,6 +23,9 @@ export class MemoryAccounts implements AccountStores {
   readonly keys = new Map<string, ApiKeyState>()
   readonly keyUses = new Map<string, number>()
   readonly notes: AuditNote[] = []
+  /** Keys that were made and revoked, and by whom. */
+  readonly keyChanges: Record<string, string>[] = []
+  readonly #labels = new Map<string, string>()
   /** Every read of states, by the ids that were asked for. */
   readonly reads: string[][] = []
   /** What every method throws while it is set. */
@@ -61,7 +66,7 @@ export class MemoryAccounts implements AccountStores {
     deleteExpired: async () => 0,
   }
 
-  readonly apiKeys: ApiKeyStore = {
+  readonly apiKeys: ApiKeyStore & ApiKeyKeeper = {
     states: async (ids) => {
       this.reads.push([...ids])
       this.#answer()
@@ -70,6 +75,35 @@ export class MemoryAccounts implements AccountStores {
     noteUses: async (uses) => {
       this.#answer()
       for (const [id, atMs] of uses) this.keyUses.set(id, atMs)
+    },
+    newest: async ({ username, limit }) => {
+      this.#answer()
+      const found = [...this.keys.values()].filter((key) => username === undefined || key.username === username)
+      const shown = found.map((key) => ({
+        ...key,
+        label: this.#labels.get(key.id) ?? '',
+        createdAtMs: this.#nowMs(),
+        lastUsedAtMs: this.keyUses.get(key.id) ?? null,
+      }))
+      return shown.reverse().slice(0, limit)
+    },
+    create: async ({ label, ...key }, by) => {
+      this.#answer()
+      const owner = [...this.byName.values()].find(({ username }) => username === key.username)
+      const isFull = [...this.keys.values()].filter(({ userId }) => userId === owner?.id).length >= apiKeysMax
+      if (owner === undefined || isFull) throw new StorageError('ROW_REFUSED', 'refused')
+      const { id: userId, role, disabled } = owner
+      this.keys.set(key.id, { ...key, userId, role, disabled, revoked: false })
+      this.#labels.set(key.id, label)
+      this.keyChanges.push({ action: 'created', id: key.id, ...by })
+    },
+    revoke: async (id, by) => {
+      this.#answer()
+      const key = this.keys.get(id)
+      if (key === undefined || key.revoked) return false
+      this.keys.set(id, { ...key, revoked: true })
+      this.keyChanges.push({ action: 'revoked', id, ...by })
+      return true
     },
   }
 

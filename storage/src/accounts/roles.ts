@@ -1,5 +1,13 @@
 /** What a caller may be allowed to do. Every route names one of these, or says that it is open. */
-export const scopes = ['events:write', 'events:read', 'stats:read', 'leads:write', 'leads:read'] as const
+export const scopes = [
+  'events:write',
+  'events:read',
+  'stats:read',
+  'leads:write',
+  'leads:read',
+  'api-keys:read',
+  'api-keys:write',
+] as const
 export type Scope = (typeof scopes)[number]
 
 export const roles = ['admin', 'user', 'analyst', 'producer'] as const

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, lt, or } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, isNull, lt, or } from 'drizzle-orm'
 import { parseScope, type Scope } from '../accounts/roles.ts'
 import { StorageError } from '../errors.ts'
 import { appendAudit } from './audit-log.ts'
@@ -39,14 +39,19 @@ export interface ListedApiKey extends Omit<ApiKeyState, 'secretHash'> {
   readonly lastUsedAtMs: number | null
 }
 
+/** Who makes or revokes a key, for the audit log: the id of an account and of its request, or `command-line`. */
+export type KeyActor = string | { readonly actor: string; readonly requestId: string }
+
 /** API keys in MySQL. Every change is in the audit log, in the same transaction. */
 export interface ApiKeyRepository {
   /** Throws `ROW_REFUSED` when there is no such account, or when it has `apiKeysMax` keys that are good. */
-  create(key: NewApiKey, by: string): Promise<void>
+  create(key: NewApiKey, by: KeyActor): Promise<void>
   /** Of one account, or of all; oldest first. */
   list(username?: string): Promise<readonly ListedApiKey[]>
+  /** Of one account, or of all; newest first, at most `limit`. */
+  newest(range: { readonly username?: string | undefined; readonly limit: number }): Promise<readonly ListedApiKey[]>
   /** Returns whether there was such a key that was good until now. */
-  revoke(id: string, by: string): Promise<boolean>
+  revoke(id: string, by: KeyActor): Promise<boolean>
   /** The states of those that exist, in any order; at most `lookupKeysMax` ids. */
   states(ids: readonly string[]): Promise<readonly ApiKeyState[]>
   /** Notes when keys were used; never moves back. */
@@ -63,6 +68,13 @@ const columns = {
   scopes: apiKeys.scopes,
   expiresAt: apiKeys.expiresAt,
   revokedAt: apiKeys.revokedAt,
+}
+
+const listedColumns = {
+  ...columns,
+  label: apiKeys.label,
+  createdAt: apiKeys.createdAt,
+  lastUsedAt: apiKeys.lastUsedAt,
 }
 
 /** The repository of `api_keys`. */
@@ -83,29 +95,33 @@ export function createApiKeyRepository(mysql: Mysql, now: () => Date = () => new
         const row = { id, secretHash, userId: owner.id, label, scopes: scopes.join(' ') }
         await database.insert(apiKeys).values({ ...row, createdAt: at, expiresAt: new Date(expiresAtMs) })
         const detail = scopes.join(' ').slice(0, 255)
-        await appendAudit(database, { action: 'api_key_created', actor: by, subject: id, detail }, at)
+        await appendAudit(database, { action: 'api_key_created', ...actorOf(by), subject: id, detail }, at)
       })
     },
 
     async list(username) {
       const rows = await mysql.run('listing API keys', (database) =>
         database
-          .select({
-            ...columns,
-            label: apiKeys.label,
-            createdAt: apiKeys.createdAt,
-            lastUsedAt: apiKeys.lastUsedAt,
-          })
+          .select(listedColumns)
           .from(apiKeys)
           .innerJoin(users, eq(users.id, apiKeys.userId))
           .where(username === undefined ? undefined : eq(users.username, username))
           .orderBy(asc(apiKeys.createdAt), asc(apiKeys.id)),
       )
-      return rows.map((row) => {
-        const { secretHash: _, ...shown } = toState(row)
-        const lastUsedAtMs = row.lastUsedAt?.getTime() ?? null
-        return { ...shown, label: row.label, createdAtMs: row.createdAt.getTime(), lastUsedAtMs }
-      })
+      return rows.map(toListed)
+    },
+
+    async newest({ username, limit }) {
+      const rows = await mysql.run('listing API keys', (database) =>
+        database
+          .select(listedColumns)
+          .from(apiKeys)
+          .innerJoin(users, eq(users.id, apiKeys.userId))
+          .where(username === undefined ? undefined : eq(users.username, username))
+          .orderBy(desc(apiKeys.createdAt), desc(apiKeys.id))
+          .limit(limit),
+      )
+      return rows.map(toListed)
     },
 
     async revoke(id, by) {
@@ -116,7 +132,7 @@ export function createApiKeyRepository(mysql: Mysql, now: () => Date = () => new
           .set({ revokedAt: at })
           .where(and(eq(apiKeys.id, id), isNull(apiKeys.revokedAt)))
         if (result.affectedRows === 0) return false
-        await appendAudit(database, { action: 'api_key_revoked', actor: by, subject: id }, at)
+        await appendAudit(database, { action: 'api_key_revoked', ...actorOf(by), subject: id }, at)
         return true
       })
     },
@@ -151,14 +167,30 @@ export function createApiKeyRepository(mysql: Mysql, now: () => Date = () => new
   }
 }
 
+interface StateRow extends Omit<ApiKeyState, 'scopes' | 'expiresAtMs' | 'revoked'> {
+  readonly scopes: string
+  readonly expiresAt: Date
+  readonly revokedAt: Date | null
+}
+
+interface ListedRow extends StateRow {
+  readonly label: string
+  readonly createdAt: Date
+  readonly lastUsedAt: Date | null
+}
+
+function actorOf(by: KeyActor) {
+  return typeof by === 'string' ? { actor: by } : by
+}
+
+function toListed(row: ListedRow): ListedApiKey {
+  const { secretHash: _, ...shown } = toState(row)
+  const lastUsedAtMs = row.lastUsedAt?.getTime() ?? null
+  return { ...shown, label: row.label, createdAtMs: row.createdAt.getTime(), lastUsedAtMs }
+}
+
 /** A scope that this version does not know is left out: it gives nothing. */
-function toState(
-  row: Omit<ApiKeyState, 'scopes' | 'expiresAtMs' | 'revoked'> & {
-    scopes: string
-    expiresAt: Date
-    revokedAt: Date | null
-  },
-): ApiKeyState {
+function toState(row: StateRow): ApiKeyState {
   const { id, secretHash, userId, username, role, disabled } = row
   const scopes = row.scopes.split(' ').flatMap((name) => parseScope(name) ?? [])
   const expiresAtMs = row.expiresAt.getTime()

@@ -74,6 +74,7 @@ export {
   type ApiKeyRepository,
   type ApiKeyState,
   createApiKeyRepository,
+  type KeyActor,
   type ListedApiKey,
   type NewApiKey,
 } from './api-key-repository.ts'
@@ -91,7 +92,7 @@ export {
   createAuditRepository,
   type StoredAuditEntry,
 } from './audit-log.ts'
-export { lookupKeysMax } from './limits.ts'
+export { apiKeysMax, lookupKeysMax } from './limits.ts'
 
 // What sinks store together with the rows.
 export {

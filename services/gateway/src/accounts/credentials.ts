@@ -90,6 +90,12 @@ export class Credentials {
     if (state !== undefined) this.#sessions.set({ ...state, ended: true })
   }
 
+  /** A key that this gateway knows to be revoked: it need not ask. */
+  revoked(keyId: string): void {
+    const state = this.#keys.peek(keyId)
+    if (state !== undefined) this.#keys.set({ ...state, revoked: true })
+  }
+
   /** Reads again what is in use. Throws what the stores throw. */
   async refresh(): Promise<void> {
     await Promise.all([this.#sessions.refresh(), this.#keys.refresh()])

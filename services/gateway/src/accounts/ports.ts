@@ -86,6 +86,39 @@ export interface ApiKeyStore {
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>
 }
 
+/** An API key as it is shown. */
+export interface KeptApiKey {
+  readonly id: string
+  readonly username: string
+  readonly scopes: readonly Scope[]
+  readonly label: string
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  /** Null when it never was. */
+  readonly lastUsedAtMs: number | null
+  readonly disabled: boolean
+  readonly revoked: boolean
+}
+
+/** Who makes or revokes a key. */
+export interface KeyAdministrator {
+  readonly actor: string
+  readonly requestId: string
+}
+
+/** Where API keys are made and revoked. Every change is audited together with it. */
+export interface ApiKeyKeeper {
+  /** Of one account, or of all; newest first. */
+  newest(range: { readonly username?: string | undefined; readonly limit: number }): Promise<readonly KeptApiKey[]>
+  /** Throws `ROW_REFUSED` when the account has as many as it may have. */
+  create(
+    key: Pick<KeptApiKey, 'id' | 'username' | 'scopes' | 'label' | 'expiresAtMs'> & { readonly secretHash: string },
+    by: KeyAdministrator,
+  ): Promise<void>
+  /** Whether there was such a key that was not revoked. */
+  revoke(id: string, by: KeyAdministrator): Promise<boolean>
+}
+
 /** Counts logins for all gateways together. */
 export interface LoginAttemptStore {
   /** Counts an attempt and tells how many there were in the window, this one included. */
@@ -110,7 +143,7 @@ export interface AuditLog {
 export interface AccountStores {
   readonly users: AccountStore
   readonly sessions: SessionStore
-  readonly apiKeys: ApiKeyStore
+  readonly apiKeys: ApiKeyStore & ApiKeyKeeper
   readonly attempts: LoginAttemptStore
   readonly audit: AuditLog
 }
