@@ -44,7 +44,7 @@ describe('docs/api.md', () => {
   })
 
   it('lists every route with its scope and roles', () => {
-    const document = JSON.parse(JSON.stringify(test.app.swagger()))
+    const document = JSON.parse(JSON.stringify(test.app.apiDocument()))
     const routes = Object.entries<Record<string, unknown>>(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `\`${method.toUpperCase()} ${path}\``),
     )

@@ -52,7 +52,7 @@ const publicRoutes = [
 describe('access', () => {
   it('has a rule in this test for every route', () => {
     const paths = new Set([...guarded.map((route) => `${route.method} ${route.url.split('?')[0]}`)])
-    const document = JSON.parse(JSON.stringify(test.app.swagger()))
+    const document = JSON.parse(JSON.stringify(test.app.apiDocument()))
     const described = Object.entries<Record<string, { security?: unknown[] }>>(document.paths).flatMap(
       ([path, methods]) =>
         Object.entries(methods)

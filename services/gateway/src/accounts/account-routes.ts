@@ -23,22 +23,53 @@ const RefreshBody = Type.Object(
   },
 )
 
-const TokensAnswer = Type.Object({
-  token: Type.String({ description: 'The access token.' }),
-  token_type: Type.Enum(['Bearer']),
-  expires_in: Type.Integer({ description: 'Of the access token, in seconds.' }),
-  refresh_token: Type.String({ description: 'Good once: a refresh gives the next one.' }),
-  refresh_expires_in: Type.Integer({ description: 'Until the session ends, in seconds.' }),
-})
+const TokensAnswer = Type.Object(
+  {
+    token: Type.String({ description: 'The access token.' }),
+    token_type: Type.Enum(['Bearer']),
+    expires_in: Type.Integer({ description: 'Of the access token, in seconds.' }),
+    refresh_token: Type.String({ description: 'Good once: a refresh gives the next one.' }),
+    refresh_expires_in: Type.Integer({ description: 'Until the session ends, in seconds.' }),
+  },
+  {
+    title: 'Tokens',
+    description: 'The tokens of a session.',
+    examples: [
+      {
+        token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJ1LTEifQ.c2lnbmF0dXJl',
+        token_type: 'Bearer',
+        expires_in: 900,
+        refresh_token: 'mr_Tm9ib2R5IGhhcyBpdA_bm9ib2R5IGhhcyB0aGlzIHJlZnJlc2ggdG9rZW4gIQQ',
+        refresh_expires_in: 604_800,
+      },
+    ],
+  },
+)
 
-const Profile = Type.Object({
-  user_id: Type.String(),
-  username: Type.String(),
-  role: Type.Enum([...roles]),
-  roles: Type.Array(Type.Enum([...roles])),
-  scopes: Type.Array(Type.Enum([...scopes])),
-  token_expires_at: Type.Integer({ description: 'UNIX milliseconds; of an API key, when that ends.' }),
-})
+const Profile = Type.Object(
+  {
+    user_id: Type.String(),
+    username: Type.String(),
+    role: Type.Enum([...roles]),
+    roles: Type.Array(Type.Enum([...roles])),
+    scopes: Type.Array(Type.Enum([...scopes])),
+    token_expires_at: Type.Integer({ description: 'UNIX milliseconds; of an API key, when that ends.' }),
+  },
+  {
+    title: 'Profile',
+    description: 'Who sends this, and what they may do.',
+    examples: [
+      {
+        user_id: '0190c5a4-0000-7000-8000-000000000001',
+        username: 'analyst',
+        role: 'analyst',
+        roles: ['analyst'],
+        scopes: ['events:read', 'stats:read'],
+        token_expires_at: 1_764_000_900_000,
+      },
+    ],
+  },
+)
 
 /** What the account routes use. */
 export interface AccountRoutesDeps {

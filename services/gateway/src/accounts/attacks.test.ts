@@ -102,7 +102,7 @@ describe('who may do what', () => {
 
   /** Every operation of the document, also at the root where there is one, and HEAD beside GET. */
   function operations(): readonly Operation[] {
-    const document = JSON.parse(JSON.stringify(test.app.swagger()))
+    const document = JSON.parse(JSON.stringify(test.app.apiDocument()))
     const found: Operation[] = []
     for (const [path, methods] of Object.entries<Record<string, unknown>>(document.paths)) {
       for (const name of Object.keys(methods)) {

@@ -16,14 +16,14 @@ import {
   receiptRecordsMax,
   storedWaitMsMax,
 } from '../limits.ts'
-import { translateBadCursor } from '../schema/cursor.ts'
+import { exampleCursor, translateBadCursor } from '../schema/cursor.ts'
 import { problemResponses } from '../schema/response.ts'
-import { readTimeRange, timeDescription } from '../schema/time.ts'
+import { readTimeRange, timeParameter } from '../schema/time.ts'
 import { AvroEventReader } from './avro-event-reader.ts'
 import { type EventBatch, rejectionCodes } from './event-batch.ts'
 import type { EventTopic, Reception } from './event-encoder.ts'
 import { EventReader } from './event-reader.ts'
-import { EventInput } from './event-schema.ts'
+import { EventBodies } from './event-schema.ts'
 import type { EventIntake, EventReceipt, EventStore, KeptEvent } from './ports.ts'
 import { marksOf, type ReadMark, type StoredWatch } from './stored-watch.ts'
 
@@ -35,10 +35,12 @@ export interface EventRoutesDeps {
   readonly onItems: (accepted: number, rejected: number) => void
 }
 
+const exampleId = '0190c5a4-5c1e-7d3a-9f6b-2f6f0e6a7b11'
+
 /** How events may be written. */
 const eventMediaTypes = ['application/json', 'application/x-ndjson', 'application/avro', 'avro/binary'] as const
 
-const Accepted = Type.Object({
+const acceptedShape = Type.Object({
   accepted: Type.Integer(),
   event_ids: Type.Optional(
     Type.Array(Type.Object({ index: Type.Integer(), event_id: Type.String() }), {
@@ -58,10 +60,29 @@ const Accepted = Type.Object({
   }),
 })
 
+const Accepted = Type.Object(acceptedShape.properties, {
+  title: 'EventsTaken',
+  description: 'Every accepted event is safe, in Kafka or on the disk.',
+  examples: [
+    {
+      accepted: 2,
+      rejected: [{ index: 1, code: 'WRONG_TYPE', pointer: '/1/timestamp', detail: 'must be a number; it is a string' }],
+      durability: 'kafka',
+    },
+    { accepted: 1, event_ids: [{ index: 0, event_id: exampleId }], rejected: [], durability: 'spooled' },
+  ],
+})
+const StoredNow = Type.Object(acceptedShape.properties, {
+  title: 'EventsTaken',
+  description: 'With `wait=stored`: the event store has every accepted event as well.',
+  examples: [{ accepted: 1, rejected: [], durability: 'stored' }],
+})
+
 const PostQuery = Type.Object(
   {
     wait: Type.Optional(
       Type.Enum(['stored'], {
+        examples: ['stored'],
         description: `Waits up to ${storedWaitMsMax / 1_000} s until GET /events shows the events: then 200, otherwise 202.`,
       }),
     ),
@@ -69,53 +90,108 @@ const PostQuery = Type.Object(
   { additionalProperties: false },
 )
 
-const Receipt = Type.Object({
-  event_id: Type.String(),
-  status: Type.Enum(['stored']),
-  records: Type.Array(
-    Type.Object({
-      topic: Type.String(),
-      partition: Type.Integer(),
-      offset: Type.Integer(),
-      received_at: Type.Integer({ description: 'When this service took it in, UNIX milliseconds.' }),
-      user_id: Type.String(),
-      event_type: Type.String(),
-      timestamp: Type.Integer(),
-    }),
-    {
-      description: `The one received last first, at most ${receiptRecordsMax}: several when an id was sent several times.`,
-    },
-  ),
-})
+const Receipt = Type.Object(
+  {
+    event_id: Type.String(),
+    status: Type.Enum(['stored']),
+    records: Type.Array(
+      Type.Object({
+        topic: Type.String(),
+        partition: Type.Integer(),
+        offset: Type.Integer(),
+        received_at: Type.Integer({ description: 'When this service took it in, UNIX milliseconds.' }),
+        user_id: Type.String(),
+        event_type: Type.String(),
+        timestamp: Type.Integer(),
+      }),
+      {
+        description: `The one received last first, at most ${receiptRecordsMax}: several when an id was sent several times.`,
+      },
+    ),
+  },
+  {
+    title: 'EventReceipt',
+    description: 'The records of Kafka that the event was stored from.',
+    examples: [
+      {
+        event_id: 'e-1',
+        status: 'stored',
+        records: [
+          {
+            topic: 'events',
+            partition: 2,
+            offset: 41_823,
+            received_at: 1_764_000_001_000,
+            user_id: 'u-1',
+            event_type: 'purchase',
+            timestamp: 1_764_000_000_000,
+          },
+        ],
+      },
+    ],
+  },
+)
 
 const EventsQuery = Type.Object(
   {
-    user_id: Type.Optional(Type.String({ minLength: 1, maxLength: queryCharsMax })),
-    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: queryCharsMax })),
-    from: Type.Optional(Type.String({ maxLength: queryCharsMax, description: `Inclusive. ${timeDescription}` })),
-    to: Type.Optional(Type.String({ maxLength: queryCharsMax, description: `Exclusive. ${timeDescription}` })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: eventsPageMax, default: eventsPageDefault })),
+    user_id: Type.Optional(Type.String({ minLength: 1, maxLength: queryCharsMax, examples: ['u-1'] })),
+    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: queryCharsMax, examples: ['purchase'] })),
+    from: Type.Optional(timeParameter('Inclusive.', '2025-11-24')),
+    to: Type.Optional(timeParameter('Exclusive.', '2025-11-25T12:00:00Z')),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: eventsPageMax, default: eventsPageDefault, examples: [20] }),
+    ),
     cursor: Type.Optional(
-      Type.String({ minLength: 1, maxLength: queryCharsMax * 2, description: 'next_cursor of the page before.' }),
+      Type.String({
+        minLength: 1,
+        maxLength: queryCharsMax * 2,
+        description: 'next_cursor of the page before.',
+        examples: [exampleCursor],
+      }),
     ),
   },
   { additionalProperties: false },
 )
 
-const EventsPage = Type.Object({
-  events: Type.Array(
-    Type.Object({
-      event_id: Type.String(),
-      user_id: Type.String(),
-      event_type: Type.String(),
-      timestamp: Type.Integer({ description: 'UNIX milliseconds.' }),
-      occurred_at: Type.String({ description: 'The same, ISO 8601.' }),
-      value: Type.Unsafe<number | null>({ type: ['number', 'null'] }),
-      metadata: Type.Object({}, { additionalProperties: true }),
-    }),
-  ),
-  next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null on the last page.' }),
-})
+const StoredEvent = Type.Object(
+  {
+    event_id: Type.String(),
+    user_id: Type.String(),
+    event_type: Type.String(),
+    timestamp: Type.Integer({ description: 'UNIX milliseconds.' }),
+    occurred_at: Type.String({ description: 'The same, ISO 8601.' }),
+    value: Type.Unsafe<number | null>({ type: ['number', 'null'] }),
+    metadata: Type.Object({}, { additionalProperties: true }),
+  },
+  { title: 'StoredEvent' },
+)
+
+const EventsPage = Type.Object(
+  {
+    events: Type.Array(StoredEvent),
+    next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null on the last page.' }),
+  },
+  {
+    title: 'EventsPage',
+    description: 'A page of events, newest first.',
+    examples: [
+      {
+        events: [
+          {
+            event_id: 'e-1',
+            user_id: 'u-1',
+            event_type: 'purchase',
+            timestamp: 1_764_000_000_000,
+            occurred_at: '2025-11-24T16:00:00.000Z',
+            value: 12.5,
+            metadata: { value: 12.5, currency: 'EUR' },
+          },
+        ],
+        next_cursor: null,
+      },
+    ],
+  },
+)
 
 /** Takes events in, and reads them back. Registered once under the API's prefix, and once at the root, where `documented` is false. */
 export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { readonly documented: boolean }): void {
@@ -148,11 +224,10 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       ...(hide ? {} : { operationId: 'postEvents' }),
       summary: 'Takes one event, an array of events, one event per line (NDJSON), or an Avro object container',
       description: `At most ${eventsPerRequestMax} events in 8 MiB. Valid events are taken although others of the request are not; each of those is named with every fault.`,
-      consumes: [...eventMediaTypes],
       querystring: PostQuery,
-      body: Type.Union([EventInput, Type.Array(EventInput, { minItems: 1, maxItems: eventsPerRequestMax })]),
+      body: { content: EventBodies },
       response: {
-        200: Accepted,
+        200: StoredNow,
         202: Accepted,
         ...problemResponses(
           'INVALID_PARAMETER',
@@ -224,7 +299,9 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       summary: 'Where an event is now',
       description:
         'By its id: its record in Kafka, once the event store has it. Until then, and for ids that nobody sent: 404.',
-      params: Type.Object({ event_id: Type.String({ minLength: 1, maxLength: eventIdCharsMax }) }),
+      params: Type.Object({
+        event_id: Type.String({ minLength: 1, maxLength: eventIdCharsMax, examples: ['e-1'] }),
+      }),
       response: {
         200: Receipt,
         ...problemResponses(

@@ -1,6 +1,7 @@
 import { type Check, type HealthReport, runChecks } from '@millrace/kit'
-import { Type } from 'typebox'
-import { healthCacheMs, healthCheckTimeoutMs } from '../limits.ts'
+import type { FastifyReply } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { healthCacheMs, healthCheckTimeoutMs, retryAfterSeconds } from '../limits.ts'
 import type { GatewayApp } from './gateway-app.ts'
 
 /** What is asked about. */
@@ -13,13 +14,25 @@ export interface HealthDeps {
   readonly nowMs: () => number
 }
 
-const Health = Type.Object({
+const healthShape = Type.Object({
   status: Type.Enum(['ok', 'degraded', 'down']),
   version: Type.String(),
   checks: Type.Object(
     {},
     { additionalProperties: Type.Object({ status: Type.Enum(['ok', 'down']), latency_ms: Type.Number() }) },
   ),
+})
+
+const checks = { kafka: { status: 'ok', latency_ms: 1.2 }, mysql: { status: 'ok', latency_ms: 0.8 } }
+const Health = Type.Object(healthShape.properties, {
+  title: 'Health',
+  description: 'ok; or degraded, when something is away that most can do without.',
+  examples: [{ status: 'ok', version: '0.1.0', checks }],
+})
+const Unhealthy = Type.Object(healthShape.properties, {
+  title: 'Health',
+  description: 'down: something is away that nothing works without.',
+  examples: [{ status: 'down', version: '0.1.0', checks: { ...checks, kafka: { status: 'down', latency_ms: 2_000 } } }],
 })
 
 /** `/livez`, `/readyz` and the report of every dependency, under the API's prefix and at the root. All are public, so they tell states and no reasons. */
@@ -43,11 +56,11 @@ export function registerHealth(app: GatewayApp, deps: HealthDeps): void {
       operationId: 'getHealth',
       summary: 'Every dependency with its state and latency',
       security: [],
-      response: { 200: Health, 503: Health },
+      response: { 200: Health, 503: Unhealthy },
     },
     handler: async (_request, reply) => {
       const report = await health()
-      return reply.code(report.status === 'down' ? 503 : 200).send(answer(report))
+      return sendReport(reply, answer(report))
     },
   })
 
@@ -60,9 +73,15 @@ export function registerHealth(app: GatewayApp, deps: HealthDeps): void {
       schema: {
         hide,
         tags,
+        ...(hide ? {} : { operationId: 'getLiveness' }),
         summary: 'Whether the process serves at all',
         security: [],
-        response: { 200: Type.Object({ status: Type.Enum(['ok']) }) },
+        response: {
+          200: Type.Object(
+            { status: Type.Enum(['ok']) },
+            { description: 'The process serves.', examples: [{ status: 'ok' }] },
+          ),
+        },
       },
       handler: async () => ({ status: 'ok' as const }),
     })
@@ -73,16 +92,23 @@ export function registerHealth(app: GatewayApp, deps: HealthDeps): void {
       schema: {
         hide,
         tags,
+        ...(hide ? {} : { operationId: 'getReadiness' }),
         summary: 'Whether it can do its work now',
         security: [],
-        response: { 200: Health, 503: Health },
+        response: { 200: Health, 503: Unhealthy },
       },
       handler: async (_request, reply) => {
         const report = await readiness()
-        return reply.code(report.status === 'down' ? 503 : 200).send(answer(report))
+        return sendReport(reply, answer(report))
       },
     })
   }
+}
+
+/** Load balancers and clients come back later on their own account, but it costs nothing to say when. */
+function sendReport(reply: FastifyReply, report: Static<typeof healthShape>): FastifyReply {
+  if (report.status !== 'down') return reply.code(200).send(report)
+  return reply.code(503).header('retry-after', retryAfterSeconds).send(report)
 }
 
 /** Runs checks at most once per `healthCacheMs`, and once for all who ask meanwhile: a public route must not be a lever. */

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from '@millrace/kit'
+import { Type } from 'typebox'
 import type { GatewayApp } from './gateway-app.ts'
 
 /** What the gateway counts, besides requests. */
@@ -7,6 +8,8 @@ export interface GatewayMetrics {
   items(kind: 'event' | 'lead', accepted: number, rejected: number): void
   apiLog(result: 'written' | 'dropped', entries: number): void
   undecodable(topic: string): void
+  /** A request counted by this gateway alone, because the store of the rate limits is away. */
+  countedAlone(): void
 }
 
 /** Figures that are read when somebody asks for them. */
@@ -19,6 +22,18 @@ export interface GaugeSources {
 
 /** Seconds; a request that only reads memory takes less than the first, a synchronous lead may take the last. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+const exampleMetrics = [
+  '# HELP millrace_gateway_stats_streams Open streams of statistics',
+  '# TYPE millrace_gateway_stats_streams gauge',
+  'millrace_gateway_stats_streams 3',
+  '',
+].join('\n')
+
+const metricsAnswer = {
+  description: "Prometheus' text format.",
+  content: { 'text/plain': { schema: Type.String({ examples: [exampleMetrics] }) } },
+}
 
 /** Makes the instruments on `registry`. */
 export function createGatewayMetrics(registry: Registry): GatewayMetrics {
@@ -40,6 +55,11 @@ export function createGatewayMetrics(registry: Registry): GatewayMetrics {
     labelNames: ['topic'],
     registers: [registry],
   })
+  const countedAlone = new Counter({
+    name: 'millrace_gateway_rate_limit_alone_total',
+    help: 'Requests counted by this gateway alone, because the store of the rate limits is away',
+    registers: [registry],
+  })
   return {
     registry,
     items(kind, accepted, rejected) {
@@ -48,6 +68,7 @@ export function createGatewayMetrics(registry: Registry): GatewayMetrics {
     },
     apiLog: (result, entries) => apiLog.inc({ result }, entries),
     undecodable: (topic) => undecodable.inc({ topic }),
+    countedAlone: () => countedAlone.inc(),
   }
 }
 
@@ -95,7 +116,14 @@ export function registerMetrics(app: GatewayApp, registry: Registry): void {
       method: 'GET',
       url,
       config: { access: 'public', logged: false, rateLimit: false },
-      schema: { hide: url !== '/metrics', tags: ['health'], summary: 'Prometheus metrics', security: [] },
+      schema: {
+        hide: url !== '/metrics',
+        tags: ['health'],
+        ...(url === '/metrics' ? { operationId: 'getMetrics' } : {}),
+        summary: 'Prometheus metrics',
+        security: [],
+        response: { 200: metricsAnswer },
+      },
       handler: async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
     })
   }

@@ -2,7 +2,17 @@ import { createHash } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import scalar from '@scalar/fastify-api-reference'
 import type { FastifyReply } from 'fastify'
+import type { ApiDocument } from './api-document.ts'
+import { completeDocument } from './document-completion.ts'
 import type { GatewayApp } from './gateway-app.ts'
+import type { RouteFacts } from './route-answers.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The API's document; complete once the application is ready. */
+    apiDocument: () => ApiDocument
+  }
+}
 
 const tags = [
   { name: 'accounts', description: 'Who you are, and the token that says so' },
@@ -19,6 +29,27 @@ const documents = [
 
 /** Collects the routes for the API's document. Must be registered before them. */
 export async function registerOpenApi(app: GatewayApp, version: string): Promise<void> {
+  const routes: RouteFacts[] = []
+  app.addHook('onRoute', (route) => {
+    for (const method of [route.method].flat()) {
+      // Read later: hooks of the scope in which a route stands may still add to its settings.
+      routes.push({
+        method,
+        url: route.url,
+        get config() {
+          return route.config ?? {}
+        },
+        get schema() {
+          return route.schema ?? {}
+        },
+      })
+    }
+  })
+  let document: ApiDocument | undefined
+  app.decorate('apiDocument', () => {
+    document ??= completeDocument(JSON.parse(JSON.stringify(app.swagger())), routes)
+    return document
+  })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -55,7 +86,7 @@ export async function registerDocs(app: GatewayApp): Promise<void> {
       url: documentUrl,
       config: { access: 'public', logged: false },
       schema: { hide: true },
-      handler: async (_request, reply) => reply.type('application/json; charset=utf-8').send(app.swagger()),
+      handler: async (_request, reply) => reply.type('application/json; charset=utf-8').send(app.apiDocument()),
     })
     await app.register(async (scope: GatewayApp) => {
       // The page's routes are the plugin's: the scope says what it does not.

@@ -34,6 +34,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (status >= 500) logProblem(problem, error, request)
   // Here too, because an address that cannot be read never comes past the hook that sets it.
   reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+  // RFC 9110, 15.5.2: every 401 says how to do better; errors that know more about it replace this.
+  if (status === 401) reply.header('www-authenticate', 'Bearer realm="millrace"')
   for (const [name, value] of Object.entries(problem.headers)) reply.header(name, value)
   const wait = problem.retryAfterSeconds ?? (status === 503 ? retryAfterSeconds : undefined)
   if (wait !== undefined) reply.header('retry-after', wait)

@@ -3,10 +3,10 @@ import { type Fault, GatewayError } from '../errors.ts'
 import type { GatewayApp } from '../http/gateway-app.ts'
 import { invalidParameter } from '../http/validation.ts'
 import { leadEmailCharsMax, leadsOffsetMax, leadsPageDefault, leadsPageMax, queryCharsMax } from '../limits.ts'
-import { translateBadCursor } from '../schema/cursor.ts'
+import { exampleCursor, translateBadCursor } from '../schema/cursor.ts'
 import { problemResponses } from '../schema/response.ts'
-import { readTimeRange, timeDescription } from '../schema/time.ts'
-import { StoredLead, toStoredLead } from './lead-shape.ts'
+import { readTimeRange, timeParameter } from '../schema/time.ts'
+import { exampleLeadId, exampleStoredLead, StoredLead, toStoredLead } from './lead-shape.ts'
 import type { LeadStore } from './ports.ts'
 
 /** What the routes that read leads need. */
@@ -16,39 +16,52 @@ export interface LeadQueryRoutesDeps {
 
 const LeadsQuery = Type.Object(
   {
-    page: Type.Optional(Type.Integer({ minimum: 1, description: 'From 1; for deep pages use cursor.' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: leadsPageMax, default: leadsPageDefault })),
-    status: Type.Optional(Type.Enum(['stored'])),
-    email: Type.Optional(Type.String({ minLength: 1, maxLength: leadEmailCharsMax })),
-    from: Type.Optional(
-      Type.String({ maxLength: queryCharsMax, description: `Received at or after. ${timeDescription}` }),
+    page: Type.Optional(Type.Integer({ minimum: 1, description: 'From 1; for deep pages use cursor.', examples: [1] })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: leadsPageMax, default: leadsPageDefault, examples: [20] }),
     ),
-    to: Type.Optional(Type.String({ maxLength: queryCharsMax, description: `Received before. ${timeDescription}` })),
-    sort: Type.Optional(Type.Enum(['-received_at', 'received_at'], { default: '-received_at' })),
+    status: Type.Optional(Type.Enum(['stored'], { examples: ['stored'] })),
+    email: Type.Optional(
+      Type.String({ minLength: 1, maxLength: leadEmailCharsMax, examples: [exampleStoredLead.email] }),
+    ),
+    from: Type.Optional(timeParameter('Received at or after.', '2025-11-24')),
+    to: Type.Optional(timeParameter('Received before.', '2025-11-25T12:00:00Z')),
+    sort: Type.Optional(
+      Type.Enum(['-received_at', 'received_at'], { default: '-received_at', examples: ['-received_at'] }),
+    ),
     cursor: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: queryCharsMax,
         description: 'next_cursor of the page before; not together with page.',
+        examples: [exampleCursor],
       }),
     ),
   },
   { additionalProperties: false },
 )
 
-const LeadsPage = Type.Object({
-  leads: Type.Array(StoredLead),
-  page: Type.Unsafe<number | null>({ type: ['integer', 'null'], description: 'null when a cursor was used.' }),
-  limit: Type.Integer(),
-  total: Type.Integer({ description: 'Leads that match; counted up to a bound.' }),
-  total_is_exact: Type.Boolean(),
-  next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
-})
+const LeadsPage = Type.Object(
+  {
+    leads: Type.Array(StoredLead),
+    page: Type.Unsafe<number | null>({ type: ['integer', 'null'], description: 'null when a cursor was used.' }),
+    limit: Type.Integer(),
+    total: Type.Integer({ description: 'Leads that match; counted up to a bound.' }),
+    total_is_exact: Type.Boolean(),
+    next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+  },
+  {
+    title: 'LeadsPage',
+    description: 'A page of leads.',
+    examples: [{ leads: [exampleStoredLead], page: 1, limit: 50, total: 1, total_is_exact: true, next_cursor: null }],
+  },
+)
 
 const LeadParams = Type.Object({
   lead_id: Type.String({
     pattern: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$',
     'x-rule': 'must be a UUID',
+    examples: [exampleLeadId],
   }),
 })
 

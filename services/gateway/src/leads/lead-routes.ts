@@ -8,8 +8,9 @@ import { readStrictJson } from '../json/strict-json.ts'
 import { durabilities, durabilityDescription } from '../kafka/ports.ts'
 import { batchBodyBytesMax, leadsPerRequestMax } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
-import { idempotencyKey } from './idempotency-key.ts'
-import { LeadInput } from './lead-schema.ts'
+import { IdempotencyHeaders, idempotencyKey } from './idempotency-key.ts'
+import { exampleLead, LeadInput } from './lead-schema.ts'
+import { exampleLeadId } from './lead-shape.ts'
 import { type BulkItem, type LeadDesk, readBulkBody, type Submission } from './lead-submission.ts'
 
 /** What the routes that take leads need. */
@@ -21,11 +22,28 @@ export interface LeadRoutesDeps {
 const keyDescription =
   'Idempotency-Key (header, at most 255 characters) makes a repetition safe: the lead gets the same lead_id, and is stored once.'
 
-const Outcome = Type.Object({ lead_id: Type.String(), outcome: Type.Enum(['stored', 'duplicate']) })
+const outcomeShape = Type.Object({ lead_id: Type.String(), outcome: Type.Enum(['stored', 'duplicate']) })
+const StoredNow = Type.Object(outcomeShape.properties, {
+  title: 'LeadOutcome',
+  description: 'stored',
+  examples: [{ lead_id: exampleLeadId, outcome: 'stored' }],
+})
+const StoredBefore = Type.Object(outcomeShape.properties, {
+  title: 'LeadOutcome',
+  description: 'duplicate: the same lead is stored already',
+  examples: [{ lead_id: exampleLeadId, outcome: 'duplicate' }],
+})
 const Durable = Type.Enum([...durabilities], { description: durabilityDescription })
-const Taken = Type.Object({ lead_id: Type.String(), status: Type.Enum(['accepted']), durability: Durable })
+const Taken = Type.Object(
+  { lead_id: Type.String(), status: Type.Enum(['accepted']), durability: Durable },
+  {
+    title: 'LeadTaken',
+    description: 'The lead is safe, and will be stored.',
+    examples: [{ lead_id: exampleLeadId, status: 'accepted', durability: 'kafka' }],
+  },
+)
 
-const Bulk = Type.Object({
+const bulkShape = Type.Object({
   accepted: Type.Integer(),
   rejected: Type.Integer(),
   results: Type.Array(
@@ -37,6 +55,34 @@ const Bulk = Type.Object({
     }),
   ),
   durability: Durable,
+})
+
+const AllTaken = Type.Object(bulkShape.properties, {
+  title: 'LeadsTaken',
+  description: 'All leads were taken.',
+  examples: [
+    {
+      accepted: 1,
+      rejected: 0,
+      results: [{ index: 0, lead_id: exampleLeadId, status: 'accepted' }],
+      durability: 'kafka',
+    },
+  ],
+})
+const SomeTaken = Type.Object(bulkShape.properties, {
+  title: 'LeadsTaken',
+  description: 'Some leads were taken, and some not.',
+  examples: [
+    {
+      accepted: 1,
+      rejected: 1,
+      results: [
+        { index: 0, lead_id: exampleLeadId, status: 'accepted' },
+        { index: 1, status: 'rejected', errors: [{ pointer: '/1/email', detail: 'is required' }] },
+      ],
+      durability: 'kafka',
+    },
+  ],
 })
 
 /** Takes leads in, one by one or many at once. */
@@ -68,10 +114,11 @@ function registerSubmission(app: GatewayApp, { desk, onItems }: LeadRoutesDeps):
       operationId: 'processLead',
       summary: 'Takes a lead and answers what the database made of it',
       description: keyDescription,
+      headers: IdempotencyHeaders,
       body: LeadInput,
       response: {
-        200: Type.Object(Outcome.properties, { description: 'duplicate: the same lead is stored already' }),
-        201: Type.Object(Outcome.properties, { description: 'stored' }),
+        200: StoredBefore,
+        201: StoredNow,
         ...problemResponses(...refusals, 'LEAD_CONFLICT', 'LEAD_REJECTED', 'OUTCOME_PENDING'),
       },
     },
@@ -93,6 +140,7 @@ function registerSubmission(app: GatewayApp, { desk, onItems }: LeadRoutesDeps):
       operationId: 'processLeadAsync',
       summary: 'Takes a lead and answers when it is safe',
       description: keyDescription,
+      headers: IdempotencyHeaders,
       body: LeadInput,
       response: { 202: Taken, ...problemResponses(...refusals, 'SPILL_UNAVAILABLE') },
     },
@@ -128,16 +176,20 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
         operationId: 'processLeads',
         summary: 'Takes many leads and answers for each when they are safe',
         description: `At most ${leadsPerRequestMax} leads in 8 MiB. 202 when all were taken, 207 when some were not. ${keyDescription} In a bulk request it stands for all of its leads in their order.`,
-        body: Type.Union([
-          Type.Array(LeadInput, { minItems: 1, maxItems: leadsPerRequestMax }),
-          Type.Object(
-            { leads: Type.Array(LeadInput, { minItems: 1, maxItems: leadsPerRequestMax }) },
-            { additionalProperties: false },
-          ),
-        ]),
+        headers: IdempotencyHeaders,
+        body: Type.Union(
+          [
+            Type.Array(LeadInput, { minItems: 1, maxItems: leadsPerRequestMax }),
+            Type.Object(
+              { leads: Type.Array(LeadInput, { minItems: 1, maxItems: leadsPerRequestMax }) },
+              { additionalProperties: false },
+            ),
+          ],
+          { examples: [[exampleLead], { leads: [exampleLead] }] },
+        ),
         response: {
-          202: Bulk,
-          207: Bulk,
+          202: AllTaken,
+          207: SomeTaken,
           ...problemResponses(
             'INVALID_JSON',
             'INVALID_BODY',

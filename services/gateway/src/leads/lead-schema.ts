@@ -20,6 +20,15 @@ function optionalText(options: TSchemaOptions = {}) {
   return Type.Optional(Type.Unsafe<string | null>({ type: ['string', 'null'], ...plain, ...options }))
 }
 
+/** One, for the API's document. */
+export const exampleLead = {
+  first_name: 'Ada',
+  last_name: 'Lovelace',
+  email: 'ada@example.com',
+  country: 'GB',
+  attributes: { plan: 'pro' },
+}
+
 /** A lead as it is submitted. What goes beyond it (real dates, known countries, sizes) is in `lead-check.ts`. */
 export const LeadInput = Type.Object(
   {
@@ -61,15 +70,7 @@ export const LeadInput = Type.Object(
   {
     additionalProperties: false,
     title: 'Lead',
-    examples: [
-      {
-        first_name: 'Ada',
-        last_name: 'Lovelace',
-        email: 'ada@example.com',
-        country: 'GB',
-        attributes: { plan: 'pro' },
-      },
-    ],
+    examples: [exampleLead],
   },
 )
 export type LeadInput = Static<typeof LeadInput>

@@ -1,6 +1,9 @@
 import { StorageError } from '@millrace/storage/mysql'
 import { GatewayError } from '../errors.ts'
 
+/** What a cursor looks like, for the API document: any text that a page before this one gave. */
+export const exampleCursor = 'eyJ0IjoxNzY0MDAwMDAwMDAwfQ'
+
 /** Runs a listing. Everything else of it is checked before, so what the store calls an invalid query is its cursor. */
 export async function translateBadCursor<T>(list: () => Promise<T>): Promise<T> {
   try {

@@ -24,14 +24,25 @@ export const Problem = Type.Object(
   { title: 'Problem', additionalProperties: true },
 )
 
-/** The entries of a route's `response` for these errors, one per status. Errors are serialised by the error handler, not by these. */
-export function problemResponses(...codes: readonly GatewayErrorCode[]): Record<number, object> {
-  const responses: Record<number, object> = {}
+/** One status of a route's errors: its entry of `response`, and what the API document is made of. */
+export interface ProblemResponse {
+  readonly description: string
+  readonly content: { readonly 'application/problem+json': { readonly schema: typeof Problem } }
+  readonly problemCodes: readonly GatewayErrorCode[]
+}
+
+/**
+ * The entries of a route's `response` for these errors, one per status. Errors are serialised by the error handler, not by these. What follows
+ * from a route's other settings (401 where a token is wanted, 413 where there is a body) needs no mention: the API document adds it.
+ */
+export function problemResponses(...codes: readonly GatewayErrorCode[]): Record<number, ProblemResponse> {
+  const responses: Record<number, ProblemResponse> = {}
   for (const status of new Set(codes.map((code) => problems[code].status))) {
-    const names = codes.filter((code) => problems[code].status === status)
+    const problemCodes = codes.filter((code) => problems[code].status === status)
     responses[status] = {
-      description: names.map((code) => `${code}: ${problems[code].title}`).join('. '),
+      description: problemCodes.map((code) => `${code}: ${problems[code].title}`).join('. '),
       content: { 'application/problem+json': { schema: Problem } },
+      problemCodes,
     }
   }
   return responses

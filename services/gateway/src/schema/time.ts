@@ -1,8 +1,14 @@
+import { Type } from 'typebox'
 import type { Fault } from '../errors.ts'
-import { timeMaxMs, timestampMillisFrom } from '../limits.ts'
+import { queryCharsMax, timeMaxMs, timestampMillisFrom } from '../limits.ts'
 
 /** What a time in a query may be, for the API document. */
 export const timeDescription = 'UNIX seconds, UNIX milliseconds (from 10^11 on), or ISO 8601 with a time zone.'
+
+/** The schema of such a parameter. `meaning` says which time it is; `example` is one. */
+export function timeParameter(meaning: string, example: string) {
+  return Type.String({ maxLength: queryCharsMax, description: `${meaning} ${timeDescription}`, examples: [example] })
+}
 
 /** Milliseconds of a time in a query; undefined when the text is none. */
 export function parseTime(text: string): number | undefined {

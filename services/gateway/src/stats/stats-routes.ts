@@ -8,7 +8,6 @@ import { invalidParameter } from '../http/validation.ts'
 import {
   accessRefreshMs,
   eventTypeCharsMax,
-  queryCharsMax,
   statsHeartbeatMs,
   statsLimitDefault,
   statsLimitMax,
@@ -16,12 +15,12 @@ import {
   timerMsMax,
 } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
-import { readTimeRange, timeDescription } from '../schema/time.ts'
+import { readTimeRange, timeParameter } from '../schema/time.ts'
 import { AnswerCache } from './answer-cache.ts'
 import type { StatsHub } from './stats-hub.ts'
 import type { StatsReader } from './stats-reader.ts'
 import { StatsStream } from './stats-stream.ts'
-import { StatsWindow, toStatsWindow } from './window-shape.ts'
+import { exampleWindow, StatsWindow, toStatsWindow } from './window-shape.ts'
 
 /** What the stats routes need. */
 export interface StatsRoutesDeps {
@@ -38,6 +37,7 @@ const eventType = Type.Optional(
     maxLength: eventTypeCharsMax,
     pattern: eventTypePattern,
     'x-rule': 'must be an event type',
+    examples: ['purchase'],
   }),
 )
 const timeInterval = Type.Enum([...statsIntervalNames])
@@ -46,36 +46,75 @@ const StatsQuery = Type.Object(
   {
     event_type: eventType,
     time_interval: Type.Optional(
-      Type.Enum([...statsIntervalNames], { default: '1m', description: 'The length of a window.' }),
-    ),
-    from: Type.Optional(
-      Type.String({
-        maxLength: queryCharsMax,
-        description: `Windows that start at or after. ${timeDescription} Without it: the newest windows.`,
+      Type.Enum([...statsIntervalNames], {
+        default: '1m',
+        description: 'The length of a window.',
+        examples: ['1m'],
       }),
     ),
-    to: Type.Optional(
-      Type.String({ maxLength: queryCharsMax, description: `Windows that start before. ${timeDescription}` }),
+    from: Type.Optional(timeParameter('Windows that start at or after; without it, the newest.', '2025-11-24')),
+    to: Type.Optional(timeParameter('Windows that start before.', '1764086400')),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: statsLimitMax, default: statsLimitDefault, examples: [100] }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: statsLimitMax, default: statsLimitDefault })),
   },
   { additionalProperties: false },
 )
 
-const StatsAnswer = Type.Object({
-  event_type: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
-  time_interval: timeInterval,
-  from: Type.Unsafe<number | null>({ type: ['integer', 'null'], description: 'As asked, UNIX milliseconds.' }),
-  to: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
-  windows: Type.Array(StatsWindow, { description: 'Oldest first, then by event type.' }),
-  truncated: Type.Boolean({ description: 'The range holds more windows than `limit`.' }),
-  source: Type.Enum(['memory', 'store']),
-})
+const StatsAnswer = Type.Object(
+  {
+    event_type: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+    time_interval: timeInterval,
+    from: Type.Unsafe<number | null>({ type: ['integer', 'null'], description: 'As asked, UNIX milliseconds.' }),
+    to: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+    windows: Type.Array(StatsWindow, { description: 'Oldest first, then by event type.' }),
+    truncated: Type.Boolean({ description: 'The range holds more windows than `limit`.' }),
+    source: Type.Enum(['memory', 'store']),
+  },
+  {
+    title: 'Stats',
+    description: 'The windows of the range.',
+    examples: [
+      {
+        event_type: 'purchase',
+        time_interval: '1m',
+        from: null,
+        to: null,
+        windows: [exampleWindow],
+        truncated: false,
+        source: 'memory',
+      },
+    ],
+  },
+)
+
+const exampleStream = [
+  'event: ready\ndata: {}\n\n',
+  `id: 17.4.0.9\nevent: stats\ndata: ${JSON.stringify({ time_interval: '1m', ...exampleWindow })}\n\n`,
+].join('')
+
+/** Not of JSON, so it says itself what it is. */
+const StreamAnswer: object = {
+  description: 'The stream, which goes on until one of both ends it.',
+  content: { 'text/event-stream': { schema: Type.String({ examples: [exampleStream] }) } },
+}
 
 const StreamQuery = Type.Object(
-  { event_type: eventType, time_interval: Type.Optional(timeInterval) },
+  {
+    event_type: eventType,
+    time_interval: Type.Optional(Type.Enum([...statsIntervalNames], { examples: ['1m'] })),
+  },
   { additionalProperties: false },
 )
+
+const StreamHeaders = Type.Object({
+  'last-event-id': Type.Optional(
+    Type.String({
+      description: 'The last `id` that was read before the connection broke: the stream goes on behind it.',
+      examples: ['17.4.0.9'],
+    }),
+  ),
+})
 
 /** Statistics, asked for and streamed. Registered once under the API's prefix, and once at the root, where `documented` is false. */
 export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { readonly documented: boolean }): void {
@@ -96,7 +135,7 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
       querystring: StatsQuery,
       response: {
         200: StatsAnswer,
-        ...problemResponses('INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'),
+        ...problemResponses('STORE_UNAVAILABLE'),
       },
     },
     handler: async ({ query, url: question }, reply) => {
@@ -142,15 +181,8 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
       description:
         'Events: `ready` (connected), `stats` (one window, with time_interval), `reset` (updates were missed: ask GET /stats again). Send Last-Event-ID to go on after a break. Ends when the token ends, or its session or key. EventSource cannot send a token: use fetch and read the body as it comes.',
       querystring: StreamQuery,
-      produces: ['text/event-stream'],
-      response: problemResponses(
-        'INVALID_PARAMETER',
-        'UNAUTHENTICATED',
-        'FORBIDDEN',
-        'RATE_LIMITED',
-        'NOT_READY',
-        'OVERLOADED',
-      ),
+      headers: StreamHeaders,
+      response: { 200: StreamAnswer, ...problemResponses('NOT_READY') },
     },
     handler: (request, reply) => {
       if (!deps.isFollowing())

@@ -4,21 +4,39 @@ import { type Static, Type } from 'typebox'
 const nullableNumber = (description: string) => Type.Unsafe<number | null>({ type: ['number', 'null'], description })
 
 /** One window as the API gives it out. */
-export const StatsWindow = Type.Object({
-  event_type: Type.String(),
-  window_start: Type.Integer({ description: 'UNIX milliseconds, inclusive.' }),
-  window_end: Type.Integer({ description: 'UNIX milliseconds, exclusive.' }),
-  count: Type.Integer({ description: 'Events in the window.' }),
-  value_count: Type.Integer({ description: 'Events in the window that had a number in metadata.value.' }),
-  sum: nullableNumber('null when it is beyond a 64-bit number.'),
-  avg: nullableNumber('sum / value_count; null without values.'),
-  min: nullableNumber('null without values.'),
-  max: nullableNumber('null without values.'),
-  final: Type.Boolean({
-    description: 'The window has come to rest. It changes, and is final again, only when more events arrive for it.',
-  }),
-  updated_at: Type.Integer({ description: 'When the processor last wrote it, UNIX milliseconds.' }),
-})
+export const StatsWindow = Type.Object(
+  {
+    event_type: Type.String(),
+    window_start: Type.Integer({ description: 'UNIX milliseconds, inclusive.' }),
+    window_end: Type.Integer({ description: 'UNIX milliseconds, exclusive.' }),
+    count: Type.Integer({ description: 'Events in the window.' }),
+    value_count: Type.Integer({ description: 'Events in the window that had a number in metadata.value.' }),
+    sum: nullableNumber('null when it is beyond a 64-bit number.'),
+    avg: nullableNumber('sum / value_count; null without values.'),
+    min: nullableNumber('null without values.'),
+    max: nullableNumber('null without values.'),
+    final: Type.Boolean({
+      description: 'The window has come to rest. It changes, and is final again, only when more events arrive for it.',
+    }),
+    updated_at: Type.Integer({ description: 'When the processor last wrote it, UNIX milliseconds.' }),
+  },
+  { title: 'StatsWindow' },
+)
+
+/** One, for the API's document. */
+export const exampleWindow = {
+  event_type: 'purchase',
+  window_start: 1_764_000_000_000,
+  window_end: 1_764_000_060_000,
+  count: 1,
+  value_count: 1,
+  sum: 12.5,
+  avg: 12.5,
+  min: 12.5,
+  max: 12.5,
+  final: false,
+  updated_at: 1_764_000_001_000,
+}
 export type StatsWindow = Static<typeof StatsWindow>
 
 /** A record of the topic as the API gives it out. */
