@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The door of `npm start`, `npm test`, `npm run test:faults`, `npm run bench` and `npm run doctor`. Plain JavaScript without
+// The door of `npm start`, `npm test`, `npm run test:faults`, `npm run load`, `npm run bench` and `npm run doctor`. Plain JavaScript without
 // dependencies, since it runs on a fresh clone and on Node 20: it brings Node 24 and the npm packages, then hands over to a main.ts.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -218,7 +218,7 @@ async function handOver(node, args) {
       ...process.env,
       PATH: `${dirname(node)}:${process.env.PATH ?? ''}`,
       // Compiled once: starts faster, and does without the type stripper's memory.
-      ...(args[0] === 'up' && { NODE_COMPILE_CACHE: join(cache, 'compiled') }),
+      ...(['up', 'load'].includes(args[0]) && { NODE_COMPILE_CACHE: join(cache, 'compiled') }),
       MILLRACE_LAUNCHER_PIPE_FD: '3',
       MILLRACE_LAUNCHER_PARENTS: parents().join(','),
     },

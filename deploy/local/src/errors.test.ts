@@ -4,7 +4,7 @@ import { LauncherError, launcherErrorCodes } from './errors.ts'
 
 it('docs/operations.md explains every code of the launcher, and no other', () => {
   const text = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
-  const rows = [...text.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1])
+  const rows = [...text.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map((match) => match[1])
   expect(rows.sort()).toEqual([...launcherErrorCodes].sort())
 })
 

@@ -12,6 +12,7 @@ export const launcherErrorCodes = [
   'ENDED_EARLY',
   'COMMAND_FAILED',
   'DEMO_FAILED',
+  'K6_MISSING',
   'INTERRUPTED',
 ] as const
 export type LauncherErrorCode = (typeof launcherErrorCodes)[number]

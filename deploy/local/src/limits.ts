@@ -13,7 +13,7 @@ export const limits = {
   guardDeadlineMs: 2_000,
   guardPollMs: 10,
   /** Our services promise to stop within 10 s; the servers get longer to flush. */
-  stopDeadlineMs: { service: 12_000, server: 20_000 },
+  stopDeadlineMs: { service: 12_000, server: 20_000, load: 30_000 },
   /**
    * How long an orphaned child waits before it ends itself, when the launcher was killed: services first, then the
    * registry, then the servers they all write to.
@@ -26,6 +26,8 @@ export const limits = {
   /** Downloads: 430 MB in all. */
   downloadDeadlineMs: 30 * 60_000,
   progressMs: 3_000,
+  /** Building k6 says nothing for long. */
+  buildProgressMs: 15_000,
   /**
    * V8's heap of one service: old and young generation. Without the second, an idle gateway holds 330 MB instead of 180,
    * most of it garbage in a young generation that has grown at its start.

@@ -7,6 +7,7 @@ import { LauncherError } from './errors.ts'
 import { layFolders } from './folders.ts'
 import { isAlive } from './leftovers.ts'
 import { limits } from './limits.ts'
+import { runLoad } from './load.ts'
 import { baseEnvironment } from './process.ts'
 import { runTests } from './test-run.ts'
 import { type LauncherContext, up } from './up.ts'
@@ -51,6 +52,7 @@ async function main(): Promise<number> {
   }
   if (command.name === 'doctor') return await doctor(context)
   if (command.name === 'test') return await runTests(context, command.filters)
+  if (command.name === 'load') return await runLoad(context, command.options)
   await up(context, command)
   return 0
 }

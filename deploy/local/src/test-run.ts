@@ -37,6 +37,7 @@ export async function runTests(context: LauncherContext, filters: readonly strin
   if (filters.length === 0) {
     scores.push(await check(run, 'types', 'tsc', ['--noEmit']))
     scores.push(await check(run, 'types of the page', 'tsc', ['--noEmit', '-p', 'services/console']))
+    scores.push(await check(run, 'types of the load scripts', 'tsc', ['--noEmit', '-p', 'k6']))
     scores.push(await check(run, 'format and lint', 'biome', ['check', '.']))
     scores.push(await check(run, 'floating promises', 'oxlint', ['--type-aware']))
   }

