@@ -70,7 +70,15 @@ export { lateHeaders } from './core/late-record.ts'
 export { type LogFields, type Logger, silentLogger } from './core/logger.ts'
 export { internedUtf8 } from './core/interned-text.ts'
 export { partitionOfKey } from './core/murmur2.ts'
-export { noHeaders, type OutgoingRecord, type RecordHeader, type StreamRecord } from './core/record.ts'
+export {
+  keyBytes,
+  noHeaders,
+  type OutgoingRecord,
+  type RecordHeader,
+  SlicedRecord,
+  type StreamRecord,
+  valueBytes,
+} from './core/record.ts'
 export { RecordCursor } from './core/record-cursor.ts'
 export { bytes, json, nullable, type Serde, utf8 } from './core/serde.ts'
 export { UvarintReader, uvarintBytes, writeUvarint } from './core/varint.ts'

@@ -18,3 +18,12 @@ test('a partition is never negative', () => {
     expect(partition).toBeLessThan(7)
   }
 })
+
+test('hashes a range of bytes as those bytes alone', () => {
+  const bytes = Buffer.from('a-little-bit-long-string')
+  for (let start = 0; start < 6; start++) {
+    for (let end = start; end <= bytes.length; end++) {
+      expect(murmur2(bytes, { start, end })).toBe(murmur2(bytes.subarray(start, end)))
+    }
+  }
+})

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { OutgoingRecord } from './record.ts'
+import { keyBytes, type OutgoingRecord, SlicedRecord, valueBytes } from './record.ts'
 import { encodeRecordBatch, RecordBatchBuilder, soloBatchBytes } from './record-batch.ts'
 import { batchPosition } from './record-batch-layout.ts'
 import { plainVector } from './record-batch-vectors.ts'
@@ -97,6 +97,32 @@ describe('encodeRecordBatch', () => {
         },
       ),
       { numRuns: 300 },
+    )
+  })
+})
+
+describe('SlicedRecord', () => {
+  it('is written as the same record with buffers of its own', () => {
+    const bytesOf = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
+    fc.assert(
+      fc.property(fc.array(fc.tuple(bytesOf, bytesOf), { minLength: 1, maxLength: 20 }), (pairs) => {
+        const plain = pairs.map(([key, value], i) => ({ topic: 't', partition: 1, key, value, timestamp: i }))
+        const sliced = pairs.map(([key, value], i) => {
+          const record = new SlicedRecord('t', 1, i)
+          // The key lies behind the value here, and bytes of others around both.
+          record.bytes = Buffer.concat([Buffer.of(1), value, key, Buffer.of(2)])
+          record.valueStart = 1
+          record.valueEnd = 1 + value.length
+          record.keyStart = record.valueEnd
+          record.keyEnd = record.keyStart + key.length
+          return record
+        })
+        expect(encodeRecordBatch(sliced)).toEqual(encodeRecordBatch(plain))
+        expect(sliced.map(({ key, value }) => [key, value])).toEqual(pairs)
+        expect(sliced.map((record) => [keyBytes(record), valueBytes(record)])).toEqual(
+          pairs.map(([key, value]) => [key.length, value.length]),
+        )
+      }),
     )
   })
 })

@@ -1,5 +1,5 @@
 import { type BatchCodec, type Compression, compressions, plainBatchCodec } from './compression.ts'
-import type { OutgoingRecord } from './record.ts'
+import { keyBytes, type OutgoingRecord, SlicedRecord, valueBytes } from './record.ts'
 import { attributeBits, batchHeaderBytes, batchPosition, controlType } from './record-batch-layout.ts'
 import { uvarintBytes, writeUvarint } from './varint.ts'
 
@@ -93,8 +93,12 @@ export class RecordBatchBuilder {
     bytes[at++] = 0
     at = writeVarint(bytes, timestampDelta, at)
     at = writeVarint(bytes, this.#count, at)
-    at = writeNullable(bytes, record.key, at)
-    at = writeNullable(bytes, record.value, at)
+    if (record instanceof SlicedRecord) {
+      at = writeSlices(bytes, record, at)
+    } else {
+      at = writeNullable(bytes, record.key, at)
+      at = writeNullable(bytes, record.value, at)
+    }
     const headers = record.headers
     if (headers === undefined) {
       bytes[at++] = 0
@@ -168,19 +172,32 @@ export function soloBatchBytes(record: OutgoingRecord): number {
 
 function recordBodyBytes(record: OutgoingRecord, timestampDelta: number, offsetDelta: number): number {
   let bytes =
-    1 + varintBytes(timestampDelta) + varintBytes(offsetDelta) + nullableBytes(record.key) + nullableBytes(record.value)
+    1 +
+    varintBytes(timestampDelta) +
+    varintBytes(offsetDelta) +
+    nullableBytes(keyBytes(record)) +
+    nullableBytes(valueBytes(record))
   const headers = record.headers
   if (headers === undefined) return bytes + 1
   bytes += varintBytes(headers.length)
   for (const header of headers) {
-    const keyBytes = Buffer.byteLength(header.key)
-    bytes += varintBytes(keyBytes) + keyBytes + nullableBytes(header.value)
+    const nameBytes = Buffer.byteLength(header.key)
+    bytes += varintBytes(nameBytes) + nameBytes + nullableBytes(header.value?.length ?? -1)
   }
   return bytes
 }
 
-function nullableBytes(value: Buffer | null): number {
-  return value === null ? 1 : varintBytes(value.length) + value.length
+/** With its length before it; −1 for what is null. */
+function nullableBytes(length: number): number {
+  return length < 0 ? 1 : varintBytes(length) + length
+}
+
+function writeSlices(bytes: Buffer, record: SlicedRecord, position: number): number {
+  const { bytes: from, keyStart, keyEnd, valueStart, valueEnd } = record
+  let at = writeVarint(bytes, keyEnd - keyStart, position)
+  at += from.copy(bytes, at, keyStart, keyEnd)
+  at = writeVarint(bytes, valueEnd - valueStart, at)
+  return at + from.copy(bytes, at, valueStart, valueEnd)
 }
 
 function writeNullable(bytes: Buffer, value: Buffer | null, at: number): number {

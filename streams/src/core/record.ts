@@ -1,3 +1,5 @@
+const noBytes = Buffer.alloc(0)
+
 /** A record header; the order of headers counts and names may repeat. */
 export interface RecordHeader {
   readonly key: string
@@ -37,4 +39,45 @@ export interface OutgoingRecord {
   /** Milliseconds since the UNIX epoch. */
   readonly timestamp: number
   readonly headers?: readonly RecordHeader[]
+}
+
+/**
+ * A record whose key and value lie in one buffer with those of others. It costs one object: two buffers more for each would be most of what a garbage
+ * collection has to move. They are made when somebody reads `key` or `value`; whoever only copies takes the bytes from their places.
+ */
+export class SlicedRecord implements OutgoingRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly timestamp: number
+  /** Holds key and value; never written again. */
+  bytes: Buffer = noBytes
+  keyStart = 0
+  keyEnd = 0
+  valueStart = 0
+  valueEnd = 0
+
+  /** Whoever makes it sets the places before anybody reads them. */
+  constructor(topic: string, partition: number, timestamp: number) {
+    this.topic = topic
+    this.partition = partition
+    this.timestamp = timestamp
+  }
+
+  get key(): Buffer {
+    return this.bytes.subarray(this.keyStart, this.keyEnd)
+  }
+
+  get value(): Buffer {
+    return this.bytes.subarray(this.valueStart, this.valueEnd)
+  }
+}
+
+/** Bytes of a record's key; −1 when it has none. */
+export function keyBytes(record: OutgoingRecord): number {
+  return record instanceof SlicedRecord ? record.keyEnd - record.keyStart : (record.key?.length ?? -1)
+}
+
+/** Bytes of a record's value; −1 when it has none. */
+export function valueBytes(record: OutgoingRecord): number {
+  return record instanceof SlicedRecord ? record.valueEnd - record.valueStart : (record.value?.length ?? -1)
 }

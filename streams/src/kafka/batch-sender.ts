@@ -1,7 +1,7 @@
 import { type ProducedBatch, partitionKey, type TopicPartition } from '../core/broker.ts'
 import type { Compression } from '../core/compression.ts'
 import { StreamsError } from '../core/errors.ts'
-import type { OutgoingRecord } from '../core/record.ts'
+import { keyBytes, type OutgoingRecord, valueBytes } from '../core/record.ts'
 import { soloBatchBytes } from '../core/record-batch.ts'
 import { batchCodec } from './batch-codec.ts'
 import { kafkaLimits } from './limits.ts'
@@ -475,7 +475,7 @@ function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 
 /** Measures only records that might be too large. */
 function checkSize(record: OutgoingRecord, bytesMax: number): void {
-  const rough = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+  const rough = keyBytes(record) + valueBytes(record)
   if ((record.headers === undefined || record.headers.length === 0) && rough < bytesMax / 2) return
   const bytes = soloBatchBytes(record)
   if (bytes <= bytesMax) return

@@ -1,5 +1,5 @@
 import { frameBytes } from '@millrace/schemas'
-import { type OutgoingRecord, writeUvarint } from '@millrace/streams'
+import { SlicedRecord, writeUvarint } from '@millrace/streams'
 import { eventSlabBytes } from '../limits.ts'
 
 /** The topic that events go to, and the id of the schema that they are written by. */
@@ -7,8 +7,12 @@ export interface EventTopic {
   readonly topic: string
   readonly partitions: number
   readonly schemaId: number
-  /** Kafka's default partitioner. */
-  readonly partitionOf: (key: Buffer, partitions: number) => number
+  /** Kafka's default partitioner, for a key that is only a range of the bytes. */
+  readonly partitionOf: (
+    bytes: Buffer,
+    partitions: number,
+    key: { readonly start: number; readonly end: number },
+  ) => number
 }
 
 /** What every event of a request gets from the gateway. */
@@ -89,30 +93,30 @@ export class EventEncoder {
   }
 
   /** The record of an event; its fields must have been checked. */
-  encode({ eventId, userId, eventType, metadata, timestampMs, value }: EventFields): OutgoingRecord {
+  encode({ eventId, userId, eventType, metadata, timestampMs, value }: EventFields): SlicedRecord {
     const textBytes = eventId.length + userId.length + eventType.length + metadata.length
     this.#reserve(fixedBytesMax + textBytes + this.#tail.length)
     const slab = this.#slab
     const start = this.#at
+    const { topic, partitions, partitionOf, schemaId } = this.#topic
+    // The time is when the event was taken in, never its own: by this one retention deletes.
+    const record = new SlicedRecord(topic, partitionOf(userId.bytes, partitions, userId), this.#receivedAtMs)
     slab[start] = 0
-    slab.writeInt32BE(this.#topic.schemaId, start + 1)
+    slab.writeInt32BE(schemaId, start + 1)
     let at = writeText(slab, eventId, start + frameBytes)
     at = writeText(slab, userId, at)
-    const key = slab.subarray(at - userId.length, at)
+    record.bytes = slab
+    record.keyStart = at - userId.length
+    record.keyEnd = at
     at = writeText(slab, eventType, at)
     at = writeUvarint(slab, timestampMs * 2, at)
     at = this.#writeValue(value, at)
     at = writeText(slab, metadata, at)
     at += this.#tail.copy(slab, at)
     this.#at = at
-    return {
-      topic: this.#topic.topic,
-      partition: this.#topic.partitionOf(key, this.#topic.partitions),
-      key,
-      value: slab.subarray(start, at),
-      // When it was taken in, never the event's own time: by this one retention deletes.
-      timestamp: this.#receivedAtMs,
-    }
+    record.valueStart = start
+    record.valueEnd = at
+    return record
   }
 
   #writeValue(value: number | null, at: number): number {

@@ -1,4 +1,4 @@
-import type { OutgoingRecord } from '@millrace/streams'
+import { keyBytes, type OutgoingRecord, valueBytes } from '@millrace/streams'
 import type { ByteBudget } from './byte-budget.ts'
 import type { RecordSender } from './ports.ts'
 
@@ -22,6 +22,6 @@ export function budgetedSender(inner: RecordSender, budget: ByteBudget): RecordS
 
 function bytesOf(records: readonly OutgoingRecord[]): number {
   let bytes = records.length * recordOverheadBytes
-  for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0)
+  for (const record of records) bytes += Math.max(0, keyBytes(record)) + Math.max(0, valueBytes(record))
   return bytes
 }
