@@ -154,6 +154,27 @@ describe('content that JSON.parse would change', () => {
 })
 
 describe('walking', () => {
+  it('reads numbers as JSON.parse does, to the last bit', () => {
+    const decimal = fc
+      .tuple(fc.integer({ min: -1e14, max: 1e14 }), fc.integer({ min: 0, max: 14 }))
+      .map(([n, places]) => {
+        const digits = String(Math.abs(n)).padStart(places + 1, '0')
+        const whole = digits.slice(0, digits.length - places)
+        return `${n < 0 ? '-' : ''}${whole}${places === 0 ? '' : '.'}${digits.slice(digits.length - places)}`
+      })
+    const any = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value))
+    fc.assert(
+      fc.property(fc.oneof(decimal, any, fc.constantFrom('-0', '0.0', '-0.0', '1e5', '-1.5E-7', '0.1')), (text) => {
+        const bytes = Buffer.from(text)
+        const cursor = new JsonCursor()
+        cursor.open(bytes, { start: 0, end: bytes.length })
+        cursor.value()
+        expect([text, cursor.number()]).toEqual([text, JSON.parse(text)])
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
   it('gives members, items and decoded values in place', () => {
     const text = '{"id":"caf\\u00e9 ü","list":[1, 2.5, true, null],"raw": { "x" : [1] }}'
     const bytes = Buffer.from(`  ${text} `)

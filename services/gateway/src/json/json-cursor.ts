@@ -217,18 +217,27 @@ export class JsonCursor {
     return this.bytes.toString('utf8', this.start + 1, this.end - 1)
   }
 
-  /** The number that `value` read last. Short whole numbers, which times are, take 18 ns; by way of a text it is 95. */
+  /**
+   * The number that `value` read last. Short ones, which times and amounts are, are read from their digits, 18 ns, and by way of a text else, 95:
+   * up to 15 digits and a power of ten up to 10^22 are exact in a double, and so their quotient is rounded once, as the nearest double is.
+   */
   number(): number {
-    if (this.end - this.start <= exactDigits) {
-      let whole = 0
-      for (let at = this.start; ; at++) {
-        if (at === this.end) return whole
-        const digit = (this.bytes[at] ?? 0) - zero
-        if (digit < 0 || digit > 9) break
-        whole = whole * 10 + digit
-      }
+    const { bytes, start, end } = this
+    if (end - start > exactDigits) return this.#numberOfText()
+    const isNegative = bytes[start] === minus
+    let digits = 0
+    let scale = 1
+    let step = 1
+    for (let at = isNegative ? start + 1 : start; at < end; at++) {
+      const byte = bytes[at] ?? 0
+      if (byte >= zero && byte <= nine) {
+        digits = digits * 10 + byte - zero
+        scale *= step
+      } else if (byte === dot) step = 10
+      else return this.#numberOfText()
     }
-    return Number(this.bytes.toString('latin1', this.start, this.end))
+    const size = digits / scale
+    return isNegative ? -size : size
   }
 
   /** The bytes that `value` read last, as they stand, decoded to a string. */
@@ -245,6 +254,10 @@ export class JsonCursor {
       pointer += pointerStep(isArray ? (this.#keyEnd[depth] ?? 0) : this.#keyText(depth))
     }
     return below === undefined ? pointer : pointer + pointerStep(below)
+  }
+
+  #numberOfText(): number {
+    return Number(this.bytes.toString('latin1', this.start, this.end))
   }
 
   #skip(): JsonKind {
