@@ -25,7 +25,7 @@ import { type GatewayMetrics, registerMetrics } from './http/metrics.ts'
 import { registerNotFound } from './http/not-found.ts'
 import { registerDocs, registerOpenApi } from './http/openapi.ts'
 import { answerBrokenRequest, sendProblem } from './http/problem.ts'
-import { registerRateLimit } from './http/rate-limit.ts'
+import { type RequestCounter, registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerValidation } from './http/validation.ts'
 import type { TopicWriter } from './kafka/ports.ts'
@@ -68,6 +68,8 @@ export interface GatewayDeps {
   /** Of bodies that are being received; the gateway's own bounds by default. */
   readonly bodyBudget?: BodyBudget
   readonly metrics: GatewayMetrics
+  /** Counts requests together with other gateways; in this one's memory by default. */
+  readonly rateLimitCounter?: RequestCounter | undefined
   readonly apiLog: ApiLogSink
   readonly accounts: AccountStores
   readonly events: EventIntake
@@ -104,7 +106,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   await registerProtection(app, deps)
   const { sessions, apiKeys } = deps.accounts
   const auth = await registerAuth(app, { ...deps.token, sessions, apiKeys, nowMs })
-  registerRateLimit(app, { perMinute: deps.rateLimitPerMinute, nowMs })
+  registerRateLimit(app, { perMinute: deps.rateLimitPerMinute, nowMs, counter: deps.rateLimitCounter })
   registerBodyBudget(
     app,
     deps.bodyBudget ?? { bytesMax: receivedBytesMax, bytesPerAccountMax: receivedBytesPerAccountMax },

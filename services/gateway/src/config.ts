@@ -52,6 +52,10 @@ const gateway = {
   sessionTtlSeconds: envInt('MILLRACE_SESSION_TTL_S', { default: 7 * 86_400, min: 3_600, max: 30 * 86_400 }),
   /** Requests of one account per minute. One request may carry 10,000 events. */
   rateLimitPerMinute: envInt('MILLRACE_RATE_LIMIT_PER_MINUTE', { default: 1_000_000, min: 1, max: 100_000_000 }),
+  /** Valkey or Redis, where several gateways count together; without it each counts for itself. */
+  rateLimitUrl: envOptional(envUrl('MILLRACE_RATE_LIMIT_URL', { protocols: ['redis:', 'rediss:'] })),
+  rateLimitUsername: envOptional(envString('MILLRACE_RATE_LIMIT_USERNAME')),
+  rateLimitPassword: envOptional(envSecret('MILLRACE_RATE_LIMIT_PASSWORD')),
   corsOrigins: envOptional(
     envList('MILLRACE_CORS_ORIGINS', { itemsMax: corsOriginsMax, pattern: /^https?:\/\/[^/\s*]+$/ }),
   ),

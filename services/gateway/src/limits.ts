@@ -30,6 +30,18 @@ export const pathParamCharsMax = 128
 export const rateLimitWindowMs = 60_000
 /** Callers that are counted at the same time, 100 bytes each; a flood of addresses must not fill the memory. */
 export const rateLimitKeysMax = 50_000
+/** Where gateways count together, each takes this part of a limit at a time: a thousandth may be lost, and a request in a thousand asks the store. */
+export const rateLimitLeasesPerWindow = 1_000
+/** Of the largest limits. */
+export const rateLimitLeaseMax = 1_000
+/** A store in the same network answers within a millisecond; a request waits for it no longer than this. */
+export const rateLimitStoreTimeoutMs = 100
+/** After a question without an answer this gateway counts for itself for so long; also between attempts to connect. */
+export const rateLimitStoreRetryMs = 1_000
+export const rateLimitStoreConnectMs = 2_000
+/** A connection that is silent for longer, its pings unanswered, is closed and opened anew. */
+export const rateLimitStorePingMs = 2_000
+export const rateLimitStoreSilenceMs = 5_000
 /** Requests of one address per minute that are told that nobody knows them. Clients whose token has just expired need one each. */
 export const unauthenticatedPerMinuteMax = 300
 /** Lines per minute about one caller who asks for more than it may; all such requests are in the API's log. */

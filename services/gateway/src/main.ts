@@ -35,7 +35,8 @@ import type { Broker, Producer } from '@millrace/streams'
 import { connectKafka, defaultPartition } from '@millrace/streams/kafka'
 import { buildApp } from './app.ts'
 import { readGatewayConfig } from './config.ts'
-import { createGatewayMetrics, registerGauges } from './http/metrics.ts'
+import { createGatewayMetrics, type GatewayMetrics, registerGauges } from './http/metrics.ts'
+import { SharedCounts } from './http/shared-counts.ts'
 import { createApiLogWriter } from './kafka/api-log-writer.ts'
 import { budgetedSender } from './kafka/budgeted-sender.ts'
 import { createByteBudget } from './kafka/byte-budget.ts'
@@ -151,7 +152,9 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   const kafkaChecks = checksOfKafka(kafka, spill)
   const app = await buildApp({
     logger,
+  const sharedCounts = await openRateLimits(config, { metrics, logger, shutdown })
     version,
+    rateLimitsAreShared: sharedCounts && (() => sharedCounts.isShared),
     nowMs,
     token: {
       secret: config.jwtSecret,
@@ -170,6 +173,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
       attempts: createLoginAttemptRepository(mysql),
       audit: createAuditRepository(mysql),
     },
+    rateLimitCounter: sharedCounts,
     events: writers.events,
     eventStore: createEventRepository(clickHouse),
     leads: writers.leads,
@@ -215,6 +219,20 @@ async function openKafka(config: GatewayConfig, logger: Logger, shutdown: Shutdo
       const missing = topicsNeeded.filter((name) => !found.has(name))
       if (missing.length > 0) throw new Error(`the topics ${missing.join(', ')} do not exist yet: provision them`)
       return new Map([...found].map(([name, topic]) => [name, topic.partitions]))
+/** The counts that this gateway shares with others, when a store is named for them. A store that is away does not keep it from starting. */
+async function openRateLimits(
+  config: GatewayConfig,
+  { metrics, logger, shutdown }: { metrics: GatewayMetrics; logger: Logger; shutdown: Shutdown },
+): Promise<SharedCounts | undefined> {
+  const { rateLimitUrl: url, rateLimitUsername: username, rateLimitPassword: password } = config
+  if (url === undefined) return undefined
+  // Loaded only here: most installations have one gateway, and no use for the client.
+  const { openValkeyLeases } = await import('./http/valkey-leases.ts')
+  const store = await openValkeyLeases({ url, username, password })
+  shutdown.onClose('the store of the rate limits', () => store.close())
+  return new SharedCounts({ store, nowMs: Date.now, logger, onCountedAlone: () => metrics.countedAlone() })
+}
+
     },
     waiting,
   )

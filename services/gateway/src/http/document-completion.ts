@@ -22,20 +22,14 @@ const headers = {
     schema: { type: 'string', format: 'uuid' },
     example: '2bf26168-85b3-4f29-974a-b83a6c164fb3',
   },
-  'RateLimit-Limit': {
-    description: 'Requests of this kind that are served per minute.',
+  'RateLimit-Policy': {
+    description: 'By what is counted, how many requests are served (`q`), and in how many seconds (`w`).',
     required: true,
-    schema: { type: 'integer', minimum: 1 },
-    example: 1_000_000,
+    schema: { type: 'string' },
+    example: '"account";q=1000000;w=60',
   },
-  'RateLimit-Remaining': {
-    description: 'What is left of them.',
-    required: true,
-    schema: { type: 'integer', minimum: 0 },
-    example: 999_999,
-  },
-  'RateLimit-Reset': {
-    description: 'Seconds until they are counted anew.',
+  RateLimit: {
+    description: 'How many of them are left (`r`), and the seconds until they are counted anew (`t`).',
     required: true,
     schema: { type: 'integer', minimum: 1 },
     example: 60,
@@ -149,7 +143,7 @@ function commonHeaders(status: string, { config }: RouteFacts): Record<string, A
   const names: (keyof typeof headers)[] = []
   if (!brokenStatuses.includes(status)) names.push('X-Request-Id')
   if (config.rateLimit !== false && !uncountedStatuses.includes(status)) {
-    names.push('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset')
+    names.push('RateLimit-Policy', 'RateLimit')
   }
   if (status === '401') names.push('WWW-Authenticate')
   if (status === '429' || status === '503') names.push('Retry-After')

@@ -18,6 +18,8 @@ export interface GaugeSources {
   readonly statsStreams: () => number
   readonly statsWindows: () => Readonly<Record<string, number>>
   readonly leadsWaiting: () => number
+  /** Whether requests are counted together with other gateways; undefined when that was not asked for. */
+  readonly rateLimitsAreShared?: (() => boolean) | undefined
 }
 
 /** Seconds; a request that only reads memory takes less than the first, a synchronous lead may take the last. */
@@ -86,6 +88,14 @@ export function registerGauges(registry: Registry, sources: GaugeSources): void 
   gauge('millrace_gateway_unacknowledged_bytes', 'Bytes that wait for Kafka', sources.unacknowledgedBytes)
   gauge('millrace_gateway_stats_streams', 'Open streams of statistics', sources.statsStreams)
   gauge('millrace_gateway_leads_waiting', 'Synchronous leads that wait for their outcome', sources.leadsWaiting)
+  const { rateLimitsAreShared } = sources
+  if (rateLimitsAreShared !== undefined) {
+    gauge(
+      'millrace_gateway_rate_limit_shared',
+      '1 while the store of the rate limits answers, 0 while it is away',
+      () => (rateLimitsAreShared() ? 1 : 0),
+    )
+  }
   new Gauge({
     name: 'millrace_gateway_stats_windows',
     help: 'Windows in memory',

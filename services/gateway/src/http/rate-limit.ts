@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify'
 import { GatewayError } from '../errors.ts'
 import { rateLimitKeysMax, rateLimitWindowMs } from '../limits.ts'
 import { clientNetwork } from './client-address.ts'
@@ -10,19 +11,29 @@ export interface AddressLimit {
   readonly perMinute: number
 }
 
-/** What is left to a caller. */
-interface Window {
-  count: number
-  /** When it begins anew, milliseconds. */
-  endMs: number
+/** How many requests a caller has sent in its window. */
+export interface Counted {
+  /** This one included; more than the limit when it is one too many. */
+  readonly count: number
+  /** When the window ends, milliseconds. */
+  readonly endMs: number
 }
 
-/** Counts by key, in windows of a minute that begin with a key's first request. The keys are bounded: the one that began first is forgotten. */
-export class RequestCounts {
+/** Counts requests by key in windows of a minute. */
+export interface RequestCounter {
+  /** Counts one request, of at most `max`. Valid until the next call of the key. Never throws or rejects: a counter that fails counts otherwise. */
+  add(key: string, nowMs: number, max: number): Counted | Promise<Counted>
+}
+
+interface Window extends Counted {
+  count: number
+}
+
+/** Counts in memory, in windows that begin with a key's first request. The keys are bounded: the one that began first is forgotten. */
+export class RequestCounts implements RequestCounter {
   readonly #windows = new Map<string, Window>()
 
-  /** Counts one request, and answers how many there were, this one included, and when the window ends. Valid until the next call of the key. */
-  add(key: string, nowMs: number): Readonly<Window> {
+  add(key: string, nowMs: number): Counted {
     const known = this.#windows.get(key)
     if (known !== undefined && nowMs < known.endMs) {
       known.count++
@@ -40,31 +51,45 @@ export class RequestCounts {
   }
 }
 
+/** How requests are bounded. */
+export interface RateLimitDeps {
+  readonly perMinute: number
+  readonly nowMs: () => number
+  /** Where they are counted: in memory, unless several gateways count together. */
+  readonly counter?: RequestCounter | undefined
+}
+
 /**
  * Bounds requests per minute, by who sends them, and only for those whom nobody knows by the address: that one can be borrowed. Says so in the
- * headers of the IETF's draft for RateLimit fields, version 2. Must be registered after what finds out who it is. Counted without a promise, for it is done
- * for each request.
+ * headers of the IETF's draft for RateLimit fields (draft-ietf-httpapi-ratelimit-headers-11): `RateLimit-Policy` with the quota `q` and the window `w` in
+ * seconds, `RateLimit` with the rest `r` and the seconds `t` until there is more. Must be registered after what finds out who it is. Counted without a
+ * promise where that can be, for it is done for each request.
  */
-export function registerRateLimit(
-  app: GatewayApp,
-  { perMinute, nowMs }: { readonly perMinute: number; readonly nowMs: () => number },
-): void {
-  const counts = new RequestCounts()
+export function registerRateLimit(app: GatewayApp, deps: RateLimitDeps): void {
+  const { perMinute, nowMs, counter = new RequestCounts() } = deps
   app.addHook('onRequest', (request, reply, done) => {
     const own = request.is404 ? undefined : request.routeOptions.config.rateLimit
     if (own === false) return done()
     const max = own?.perMinute ?? perMinute
-    const key =
-      own === undefined
-        ? (request.principal?.id ?? `address ${clientNetwork(request.ip)}`)
-        : `${own.name} ${clientNetwork(request.ip)}`
-    const { count, endMs } = counts.add(key, nowMs())
-    const waitSeconds = Math.max(1, Math.ceil((endMs - nowMs()) / 1_000))
-    reply.header('ratelimit-limit', max)
-    reply.header('ratelimit-remaining', Math.max(0, max - count))
-    reply.header('ratelimit-reset', waitSeconds)
-    if (count <= max) return done()
-    const detail = `At most ${max} such requests per minute are served.`
-    done(new GatewayError('RATE_LIMITED', detail, { retryAfterSeconds: waitSeconds }))
+    const policy = own?.name ?? (request.principal === null ? 'address' : 'account')
+    const who = own === undefined ? request.principal?.id : undefined
+    const key = who ?? `${policy} ${clientNetwork(request.ip)}`
+    const counted = counter.add(key, nowMs(), max)
+    if (!(counted instanceof Promise)) return done(tell(reply, { policy, max, nowMs: nowMs() }, counted))
+    counted.then((value) => done(tell(reply, { policy, max, nowMs: nowMs() }, value)), done)
   })
+}
+
+/** Sets the headers; an error when it is one request too many. */
+function tell(
+  reply: FastifyReply,
+  { policy, max, nowMs }: { readonly policy: string; readonly max: number; readonly nowMs: number },
+  { count, endMs }: Counted,
+): GatewayError | undefined {
+  const waitSeconds = Math.max(1, Math.ceil((endMs - nowMs) / 1_000))
+  reply.header('ratelimit-policy', `"${policy}";q=${max};w=${rateLimitWindowMs / 1_000}`)
+  reply.header('ratelimit', `"${policy}";r=${Math.max(0, max - count)};t=${waitSeconds}`)
+  if (count <= max) return undefined
+  const detail = `At most ${max} such requests per minute are served.`
+  return new GatewayError('RATE_LIMITED', detail, { retryAfterSeconds: waitSeconds })
 }

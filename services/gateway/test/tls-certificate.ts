@@ -1,0 +1,20 @@
+/** A certificate for 127.0.0.1 that nobody else trusts, and its key: for servers of tests. Good for a hundred years; protects nothing. */
+export const testCertificate = `-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUFXZ2F0LwoFQMNhh7NP6gfx2E1DcwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTE3MDEyNFoYDzIxMjYxMDI4
+MTcwMTI0WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQjHcT5goLaOQsx0me0KKLPJcBcHKCHJcHPAPtLbbPDGkHQjw42ZOLC
+iq+0Rxp0qsvktTh//0AOylS/YhFzBQtTo28wbTAdBgNVHQ4EFgQUJavPAn6Th4px
+N1UJ3JhO8ZsBlN4wHwYDVR0jBBgwFoAUJavPAn6Th4pxN1UJ3JhO8ZsBlN4wDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARhwR/AAABgglsb2NhbGhvc3QwCgYIKoZI
+zj0EAwIDSQAwRgIhAMdKm7l16u3lhVfvw+EUU6plryxOLvXnEDUBuekBdceqAiEA
+0jOpI4z5dQvOsljaGsSk9RM5apVepohj0xe/AN3eV0Y=
+-----END CERTIFICATE-----
+`
+
+export const testKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgT7OSyHp/ZmoQKloK
+Z0x3HpiP7ZkvTecmvFIXJX15WTqhRANCAAQjHcT5goLaOQsx0me0KKLPJcBcHKCH
+JcHPAPtLbbPDGkHQjw42ZOLCiq+0Rxp0qsvktTh//0AOylS/YhFzBQtT
+-----END PRIVATE KEY-----
+`
