@@ -10,6 +10,8 @@ export const sinkLimits = {
   bufferBytesMax: 64 * 1024 * 1024,
   /** Batches being written at the same time, of different partitions. */
   writesMax: 4,
+  /** Storage of written batches that a runner keeps for new ones: each as large as a batch. */
+  spareBatchesMax: 2,
   /** Longest poll, so that the loop notices what is due. */
   pollWaitMs: 500,
   /** A revoked partition's write may take this long before it is given up; the group waits for it. */

@@ -3,7 +3,8 @@ import type { Clock } from '../core/clock.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import type { RecordCursor } from '../core/record-cursor.ts'
 import type { BatchSink, OffsetKeeper, RepeatedRange, SinkPosition } from './batch-sink.ts'
-import { SinkBatch } from './sink-batch.ts'
+import { sinkLimits } from './limits.ts'
+import { type BatchStorage, SinkBatch } from './sink-batch.ts'
 import type { WriteSlots } from './write-slots.ts'
 
 /** When a batch is cut. */
@@ -50,6 +51,8 @@ export interface PartitionSinkContext {
   readonly sink: BatchSink
   readonly keeper: OffsetKeeper
   readonly slots: WriteSlots
+  /** Of batches that were written, for new ones. */
+  readonly spares: BatchStorage[]
   readonly clock: Clock
   readonly probe: SinkProbe
   /** Waits before attempt `attempt + 1`; rejects when the signal aborts. */
@@ -145,6 +148,7 @@ export class PartitionSink implements TopicPartition {
       this.#open.append(cursor)
       if (this.#repeat === undefined && this.#isOpenFull()) this.#seal()
     }
+    this.#open.settle()
     this.#moveTo(cursor.nextOffset)
     this.endOffset = fetched.lastStableOffset
   }
@@ -200,8 +204,9 @@ export class PartitionSink implements TopicPartition {
   }
 
   #seal(): void {
+    this.#open.settle()
     this.#sealed.push(this.#open)
-    this.#open = new SinkBatch(this, this.#open.nextOffset)
+    this.#open = new SinkBatch(this, this.#open.nextOffset, this.#context.spares.pop())
   }
 
   /** Cuts the batch exactly where it was cut the first time. */
@@ -220,7 +225,7 @@ export class PartitionSink implements TopicPartition {
 
   /** Never rejects: what cannot be cured goes to `onFailed`. */
   async #write(batch: SinkBatch): Promise<void> {
-    const { sink, keeper, slots, probe, clock } = this.#context
+    const { sink, keeper, slots, spares, probe, clock } = this.#context
     const { signal } = this.#abort
     const startedMs = clock.nowMs()
     try {
@@ -232,6 +237,8 @@ export class PartitionSink implements TopicPartition {
       this.#repeated = undefined
       const { topic, partition, count: rows, bytesUsed: bytes, firstOffset, nextOffset } = batch
       probe.onWritten({ topic, partition, rows, bytes, firstOffset, nextOffset, durationMs: clock.nowMs() - startedMs })
+      // Only of a write that went well: one that was given up may still be on its way.
+      if (spares.length < sinkLimits.spareBatchesMax) spares.push(batch.retire())
     } catch (error) {
       const isGivenUp = signal.aborted
       this.release()

@@ -178,6 +178,7 @@ class Runner implements SinkRunner {
       sink,
       keeper: offsets(member),
       slots: new WriteSlots(writesMax),
+      spares: [],
       clock,
       probe,
       pause: (attempt, signal) => this.#options.pause(attempt, signal),
