@@ -4,6 +4,7 @@ import {
   envAddresses,
   envEnum,
   envInt,
+  envOptional,
   envPort,
   envSecret,
   envString,
@@ -29,6 +30,8 @@ const spec = {
   healthPort: envPort('MILLRACE_HEALTH_PORT', { default: 8092 }),
   /** Groups are `<prefix>-leads` and `<prefix>-api-logs`; they also name the rows of `sink_offsets`. */
   groupPrefix: envString('MILLRACE_SINK_MYSQL_GROUP', { default: 'sink-mysql', pattern: name, lengthMax: 100 }),
+  /** A name of this process within its groups, of one process at a time: coming back under it within 10 s, it has its partitions again at once. */
+  groupInstanceId: envOptional(envString('MILLRACE_SINK_MYSQL_INSTANCE_ID', { pattern: name, lengthMax: 100 })),
   /** A lead of the same person and source within this time of the first is flagged as its duplicate; 0: none is. */
   leadDuplicateWindowSeconds: envInt('MILLRACE_LEAD_DUPLICATE_WINDOW_S', {
     default: leadDuplicateWindowSecondsDefault,

@@ -61,6 +61,7 @@ runMain(async () => {
     clock: systemClock,
     runners,
     groupPrefix: config.groupPrefix,
+    groupInstanceId: config.groupInstanceId,
     leadDuplicateWindowMs: config.leadDuplicateWindowSeconds * 1_000,
     apiLogBatchAgeMaxMs: config.apiLogBatchAgeMaxMs,
   })

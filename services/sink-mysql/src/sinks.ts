@@ -87,6 +87,8 @@ export interface SinkParts {
   /** By topic; filled as sinks start. */
   readonly runners: Map<string, SinkRunner>
   readonly groupPrefix: string
+  /** Static membership in every route's group. */
+  readonly groupInstanceId?: string | undefined
   readonly leadDuplicateWindowMs: number
   readonly apiLogBatchAgeMaxMs: number
 }
@@ -190,6 +192,7 @@ function makeRunner(parts: SinkParts, { topic, group, metrics }: SinkContext, { 
     broker: parts.broker,
     clientId: group,
     groupId: group,
+    groupInstanceId: parts.groupInstanceId,
     topic,
     sink,
     offsets: (member) => storedOffsets({ store, member, clock, logger }),
