@@ -9,7 +9,7 @@ import type { SinkError } from './errors.ts'
 import { closeFlushMs } from './limits.ts'
 import { createSinks, routes } from './sinks.ts'
 
-// Lands the topics `events` and `stats` in ClickHouse.
+// Lands the topics `events` and `stats`, and every dead-letter topic, in ClickHouse.
 runMain(async () => {
   const config = readConfig(process.env)
   const logger = createLogger({ service: 'sink-clickhouse', level: config.logLevel })
@@ -40,8 +40,8 @@ runMain(async () => {
           if (runners.get(topic)?.isReady() !== true) throw new Error('not consuming')
         },
       })),
-      ...routes.map(({ topic, table }) => ({
-        name: `table:${table}`,
+      ...routes.map(({ topic }) => ({
+        name: `table of ${topic}`,
         run() {
           const error = blocked.get(topic)
           if (error !== undefined) throw error

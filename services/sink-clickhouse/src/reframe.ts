@@ -17,11 +17,12 @@ export interface ReframedBatch {
 /** The schema ids of a batch's records; records without a frame have none. */
 export function schemaIdsOf(batch: SinkBatch): ReadonlySet<number> {
   const ids = new Set<number>()
+  const { bytes } = batch
   let last = -1
   for (let row = 0; row < batch.count; row++) {
     const start = batch.valueStart(row)
-    if (!isFramed(batch, row, start)) continue
-    const id = batch.bytes.readInt32BE(start + 1)
+    if (!isFramed(bytes, start, batch.valueEnd(row))) continue
+    const id = bytes.readInt32BE(start + 1)
     if (id !== last) ids.add(id)
     last = id
   }
@@ -41,22 +42,23 @@ export function reframe(
   const containers = new Map<number, AvroContainer>()
   const poison: { row: number; poison: Poison }[] = []
   const place = { partition: batch.partition, offset: 0 }
+  const { bytes } = batch
   for (let row = 0; row < batch.count; row++) {
     const start = batch.valueStart(row)
     if (start < 0 && options.skipTombstones) continue
-    if (!isFramed(batch, row, start)) {
+    const end = batch.valueEnd(row)
+    if (!isFramed(bytes, start, end)) {
       poison.push({ row, poison: notFramed })
       continue
     }
-    const id = batch.bytes.readInt32BE(start + 1)
+    const id = bytes.readInt32BE(start + 1)
     const schema = schemas.get(id) ?? unresolved
     if ('code' in schema) {
       poison.push({ row, poison: schema })
       continue
     }
     const bodyStart = start + frameBytes
-    const end = batch.valueEnd(row)
-    const result = schema.walk.check(batch.bytes, bodyStart, end)
+    const result = schema.walk.check(bytes, bodyStart, end)
     if (result !== 'sound') {
       poison.push({ row, poison: result === 'undecodable' ? undecodable : outOfRange })
       continue
@@ -67,7 +69,7 @@ export function reframe(
       containers.set(id, container)
     }
     place.offset = batch.offset(row)
-    container.append(place, batch.bytes, bodyStart, end)
+    container.append(place, bytes, bodyStart, end)
   }
   return { containers, poison }
 }
@@ -77,6 +79,6 @@ const undecodable: Poison = { code: 'UNDECODABLE', message: 'the body is not one
 const outOfRange: Poison = { code: 'OUT_OF_RANGE', message: 'a timestamp is not between 1970 and 2299' }
 const unresolved: Poison = { code: 'UNKNOWN_SCHEMA', message: 'the schema id was not resolved' }
 
-function isFramed(batch: SinkBatch, row: number, start: number): boolean {
-  return start >= 0 && batch.valueEnd(row) - start >= frameBytes && batch.bytes[start] === 0
+function isFramed(bytes: Buffer, start: number, end: number): boolean {
+  return start >= 0 && end - start >= frameBytes && bytes[start] === 0
 }

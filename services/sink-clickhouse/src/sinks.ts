@@ -4,11 +4,13 @@ import {
   exposeSinkLag,
   type Logger,
   type Registry as Metrics,
+  type SinkMetrics,
   sleep,
 } from '@millrace/kit'
 import type { Registry, SchemaName, TopicName } from '@millrace/schemas'
 import type { ClickHouse } from '@millrace/storage/clickhouse'
 import {
+  type BatchSink,
   type Broker,
   type Clock,
   createSinkRunner,
@@ -17,12 +19,14 @@ import {
   type SinkRunner,
 } from '@millrace/streams/sink'
 import { createClickHouseSink } from './clickhouse-sink.ts'
+import { createDeadLetterSink } from './dead-letter-sink.ts'
 import { SinkError } from './errors.ts'
 import { batchBytesMax, bufferBytesMax, retryBaseMs, retryMaxMs, writesMax } from './limits.ts'
 import { createWriterSchemas } from './writer-schemas.ts'
 
-/** One topic on its way into one table. */
-export interface SinkRoute {
+/** A topic of Avro records on its way into one table. */
+export interface RecordRoute {
+  readonly kind: 'records'
   readonly topic: string
   /** The topic of the catalogue under which the records' schema is registered. */
   readonly subject: TopicName
@@ -32,9 +36,22 @@ export interface SinkRoute {
   readonly skipTombstones: boolean
 }
 
+/** A dead-letter topic on its way into the table of all of them. */
+export interface DeadLetterRoute {
+  readonly kind: 'dead-letters'
+  readonly topic: string
+  readonly table: string
+  /** See `DeadLetterSinkOptions`. */
+  readonly keepsContent: boolean
+}
+
+/** One topic on its way into one table. */
+export type SinkRoute = RecordRoute | DeadLetterRoute
+
 /** Every route of this service. Each is a consumer group of its own: one that is slow does not hold up the other. */
 export const routes: readonly SinkRoute[] = [
   {
+    kind: 'records',
     topic: 'events',
     subject: 'events',
     schema: 'event',
@@ -43,6 +60,7 @@ export const routes: readonly SinkRoute[] = [
     skipTombstones: false,
   },
   {
+    kind: 'records',
     topic: 'stats',
     subject: 'stats',
     schema: 'event-stats',
@@ -50,6 +68,11 @@ export const routes: readonly SinkRoute[] = [
     deadLetterTopic: 'stats.dlq',
     skipTombstones: true,
   },
+  { kind: 'dead-letters', topic: 'events.dlq' satisfies TopicName, table: 'dead_letters', keepsContent: true },
+  { kind: 'dead-letters', topic: 'stats.dlq' satisfies TopicName, table: 'dead_letters', keepsContent: true },
+  // People's data: erasing a lead must not miss a copy here.
+  { kind: 'dead-letters', topic: 'leads.dlq' satisfies TopicName, table: 'dead_letters', keepsContent: false },
+  { kind: 'dead-letters', topic: 'api-logs.dlq' satisfies TopicName, table: 'dead_letters', keepsContent: true },
 ]
 
 /** What the routes share. */
@@ -96,15 +119,14 @@ export function createSinks(parts: SinkParts): (route: SinkRoute) => Promise<Sin
   }
 }
 
-async function makeRunner(
-  route: SinkRoute,
-  parts: SinkParts & { readonly metricsOf: ReturnType<typeof createSinkMetrics> },
-): Promise<SinkRunner> {
-  const { logger, clock, clickHouse, producer } = parts
+async function makeSink(route: SinkRoute, parts: SinkParts, metrics: SinkMetrics): Promise<BatchSink> {
+  const { clickHouse, producer, clock, logger } = parts
+  if (route.kind === 'dead-letters') {
+    return createDeadLetterSink({ table: route.table, clickHouse, keepsContent: route.keepsContent })
+  }
   const { topic, table, deadLetterTopic, skipTombstones } = route
-  const metrics = parts.metricsOf(topic)
   const codec = await parts.schemas.codecFor(route.subject, route.schema)
-  const sink = createClickHouseSink({
+  return createClickHouseSink({
     table,
     clickHouse,
     schemas: createWriterSchemas({ registry: parts.schemas, codec, nowMs: () => clock.nowMs() }),
@@ -116,6 +138,16 @@ async function makeRunner(
       logger.warn({ topic, reason, count }, 'records went to the dead-letter topic')
     },
   })
+}
+
+async function makeRunner(
+  route: SinkRoute,
+  parts: SinkParts & { readonly metricsOf: ReturnType<typeof createSinkMetrics> },
+): Promise<SinkRunner> {
+  const { logger, clock } = parts
+  const { topic } = route
+  const metrics = parts.metricsOf(topic)
+  const sink = await makeSink(route, parts, metrics)
   return createSinkRunner({
     broker: parts.broker,
     clientId: `${parts.groupPrefix}-${topic}`,

@@ -12,7 +12,7 @@ import { type OutgoingRecord, type SinkRunner, systemClock } from '@millrace/str
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AvroContainer, withPlace } from '../src/avro-container.ts'
 import type { SinkError } from '../src/errors.ts'
-import { createSinks, type SinkRoute } from '../src/sinks.ts'
+import { createSinks, type DeadLetterRoute, type RecordRoute, type SinkRoute } from '../src/sinks.ts'
 import { brokersOfTests, clickHouseOptionsOfTests, eventually, required, uniqueName } from './servers.ts'
 
 const clickHouse = openClickHouse(clickHouseOptionsOfTests())
@@ -47,7 +47,7 @@ afterAll(async () => {
 })
 
 /** A topic of its own with a dead-letter topic, and a user whose events are this test's. */
-async function newRoute(partitions: number, changes: Partial<SinkRoute> = {}): Promise<SinkRoute> {
+async function newRoute(partitions: number, changes: Partial<RecordRoute> = {}): Promise<RecordRoute> {
   const topic = uniqueName('events')
   const topics = [
     { name: topic, partitions, replicationFactor: 1, config: {} },
@@ -55,6 +55,7 @@ async function newRoute(partitions: number, changes: Partial<SinkRoute> = {}): P
   ]
   await admin.createTopics(topics)
   return {
+    kind: 'records',
     topic,
     subject: 'events',
     schema: 'event',
@@ -109,7 +110,7 @@ function eventOf(userId: string, index: number): Event {
   }
 }
 
-function recordOf(route: SinkRoute, partition: number, value: Buffer | null): OutgoingRecord {
+function recordOf(route: Pick<SinkRoute, 'topic'>, partition: number, value: Buffer | null): OutgoingRecord {
   return { topic: route.topic, partition, key: Buffer.from('k'), value, timestamp: Date.now() }
 }
 
@@ -169,7 +170,7 @@ async function untilWritten(runner: SinkRunner, records: number): Promise<void> 
   })
 }
 
-async function deadLetters(route: SinkRoute): Promise<number> {
+async function deadLetters(route: RecordRoute): Promise<number> {
   return (
     (await admin.listOffsets([{ topic: route.deadLetterTopic, partition: 0 }], 'latest')).get(
       `${route.deadLetterTopic}-0`,
@@ -351,6 +352,82 @@ describe('an insert', () => {
     expect((await held(userId)).rows).toBe(100)
     await clickHouse.insertAvro({ ...insert, token: uniqueName('token') })
     expect(await held(userId)).toMatchObject({ rows: 200, places: 100 })
+  })
+})
+
+describe('poison (fault F19)', () => {
+  /** What must never stop a partition, with the reason that its letter names. */
+  const kinds: readonly (readonly [string, string, Buffer | null])[] = [
+    ['a wrong magic byte', 'NOT_FRAMED', Buffer.from([9, 0, 0, 0, 1, 2])],
+    ['no value', 'NOT_FRAMED', null],
+    ['nothing', 'NOT_FRAMED', Buffer.alloc(0)],
+    ['an unknown schema id', 'UNKNOWN_SCHEMA', Buffer.from([0, 0x7f, 0xff, 0xff, 0xf0, 2])],
+    ['a body that is cut off', 'UNDECODABLE', Buffer.from([0, 0, 0, 0, 0, 10, 65])],
+    ['a string of a thousand million bytes', 'UNDECODABLE', Buffer.from([0, 0, 0, 0, 0, 0x80, 0x94, 0xeb, 0xdc, 0x03])],
+    ['a negative length', 'UNDECODABLE', Buffer.from([0, 0, 0, 0, 0, 1])],
+    ['900 kB of noise', 'UNDECODABLE', Buffer.alloc(900_000, 0xff)],
+  ]
+
+  it('of every kind becomes a letter and a row, byte by byte, while the sound records around it are stored', async () => {
+    const route = await newRoute(1)
+    const userId = uniqueName('user')
+    const values = kinds.map(([, reason, value]) => {
+      if (value === null || reason !== 'UNDECODABLE') return value
+      const framed = Buffer.from(value)
+      framed[0] = 0
+      framed.writeInt32BE(events.schemaId, 1)
+      return framed
+    })
+    for (const [index, value] of values.entries()) {
+      const sound = events.encode(eventOf(userId, index))
+      await producer.send([recordOf(route, 0, sound), recordOf(route, 0, value)])
+    }
+    const { metrics } = await startSink(route)
+    const letters: DeadLetterRoute = {
+      kind: 'dead-letters',
+      topic: route.deadLetterTopic,
+      table: 'dead_letters',
+      keepsContent: true,
+    }
+    await startSink(letters)
+    await untilRows(userId, kinds.length)
+    expect(await held(userId)).toEqual(expectedOf(userId, kinds.length))
+
+    const rows = await eventually('all letters', async () => {
+      const found = await clickHouse.query('reading letters', {
+        sql: `SELECT offset, exception, hex(value) AS bytes, value_bytes, key FROM dead_letters FINAL
+              WHERE topic = {topic:String} AND kind = 'letter' ORDER BY offset`,
+        params: { topic: route.topic },
+      })
+      return found.length >= kinds.length ? found : undefined
+    })
+    expect(rows).toEqual(
+      kinds.map(([, reason], index) => ({
+        offset: 2 * index + 1,
+        exception: reason,
+        bytes: (values[index] ?? Buffer.alloc(0)).toString('hex').toUpperCase(),
+        value_bytes: values[index]?.length ?? 0,
+        key: 'k',
+      })),
+    )
+    expect(await metrics.metrics()).toContain(
+      `millrace_sink_dead_letters_total{topic="${route.topic}",reason="UNDECODABLE",service="test"} 4`,
+    )
+  })
+
+  it('with personal data is a row without its content', async () => {
+    const topic = uniqueName('leads.dlq')
+    await admin.createTopics([{ name: topic, partitions: 1, replicationFactor: 1, config: {} }])
+    await producer.send([recordOf({ topic }, 0, Buffer.from('ann@example.com'))])
+    await startSink({ kind: 'dead-letters', topic, table: 'dead_letters', keepsContent: false })
+    const [row] = await eventually('the row', async () => {
+      const found = await clickHouse.query('reading letters', {
+        sql: 'SELECT key, value, value_bytes, exception FROM dead_letters WHERE letter_topic = {topic:String}',
+        params: { topic },
+      })
+      return found.length > 0 ? found : undefined
+    })
+    expect(row).toEqual({ key: '', value: '', value_bytes: 15, exception: 'NO_PLACE' })
   })
 })
 
