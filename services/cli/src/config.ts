@@ -28,6 +28,16 @@ export function provisionConfig(env: Environment): ProvisionConfig {
   return readEnv(provisionSpec, env)
 }
 
+const kafkaSpec = { brokers: provisionSpec.brokers }
+
+/** Where Kafka is, for the commands about dead letters. */
+export type KafkaConfig = EnvConfig<typeof kafkaSpec>
+
+/** Reads where Kafka is. Throws `INVALID_CONFIG` with every problem. */
+export function kafkaConfig(env: Environment): KafkaConfig {
+  return readEnv(kafkaSpec, env)
+}
+
 const mysqlSpec = {
   host: envString('MILLRACE_MYSQL_HOST', { default: '127.0.0.1' }),
   port: envPort('MILLRACE_MYSQL_PORT', { default: 3306 }),

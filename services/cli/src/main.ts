@@ -11,7 +11,8 @@ import {
 import { connectKafka } from '@millrace/streams/kafka'
 import { runAudit } from './audit.ts'
 import { CommandError } from './command-error.ts'
-import { mysqlConfig, provisionConfig } from './config.ts'
+import { kafkaConfig, mysqlConfig, provisionConfig } from './config.ts'
+import { runDlq } from './dead-letters/dlq.ts'
 import { runKeys } from './keys.ts'
 import { readPasswordFrom } from './password-input.ts'
 import { provision } from './provision.ts'
@@ -22,6 +23,11 @@ const usage = `Usage: millrace COMMAND
 Commands:
   provision                    create the topics that are missing and register the schemas; safe to repeat
                                (MILLRACE_KAFKA_BROKERS, MILLRACE_REGISTRY_URL, MILLRACE_TOPIC_PARTITIONS, MILLRACE_TOPIC_REPLICATION)
+
+Dead letters (MILLRACE_KAFKA_BROKERS): records that could not be stored, by the topic that they came from
+  dlq list TOPIC [--all]       dlq show TOPIC OFFSET
+  dlq replay TOPIC [--offset N,…] [--reason CODE] [--dry-run]
+                               put records back where they came from, each once however often this is repeated
 
 Accounts (MILLRACE_MYSQL_HOST, _PORT, _USER, _PASSWORD, _DATABASE; passwords of accounts come on standard input):
   users list
@@ -53,6 +59,12 @@ async function run(args: readonly string[]): Promise<void> {
     return
   }
   if (command === 'provision' && rest.length === 0) return await runProvision()
+  if (command === 'dlq') {
+    const broker = connectKafka({ brokers: kafkaConfig(process.env).brokers, clientId: 'millrace-dlq' })
+    const all = new Set<string>(topics.map(({ name }) => name))
+    const withLetters = [...all].filter((name) => all.has(`${name}.dlq`))
+    return await runDlq(rest, { broker, topics: withLetters, print, tell })
+  }
   if (command === 'users') {
     const readPassword = () => readPasswordFrom(process.stdin)
     return await withMysql((mysql) => runUsers(rest, { users: createUserRepository(mysql), readPassword, print, tell }))
