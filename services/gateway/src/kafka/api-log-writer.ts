@@ -34,13 +34,20 @@ export function createApiLogWriter(options: {
       return
     }
     queue.push(entry)
-    if (queue.length >= apiLogBatchMax) writing ??= writeAll()
+    if (queue.length >= apiLogBatchMax) startWriting()
     else timer ??= setTimeout(onTimer, apiLogFlushMs)
   }
 
   function onTimer(): void {
     timer = undefined
-    writing ??= writeAll()
+    startWriting()
+  }
+
+  /** Forgotten only behind the assignment: with nothing to write, `writeAll` ends before it, and would seem to run forever. */
+  function startWriting(): void {
+    writing ??= writeAll().finally(() => {
+      writing = undefined
+    })
   }
 
   async function writeAll(): Promise<void> {
@@ -57,7 +64,6 @@ export function createApiLogWriter(options: {
         logger.warn({ err: error, count: batch.length }, 'entries of the API log could not be written and are dropped')
       }
     }
-    writing = undefined
   }
 
   return {
@@ -65,7 +71,7 @@ export function createApiLogWriter(options: {
     async close() {
       closed = true
       clearTimeout(timer)
-      writing ??= writeAll()
+      startWriting()
       await writing
     },
   }
