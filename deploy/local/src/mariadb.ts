@@ -175,9 +175,17 @@ function accountsSql(secrets: Secrets, server: SqlServer): string {
     `ALTER USER '${user}'@'127.0.0.1' IDENTIFIED BY '${secrets.mysqlPassword}';`,
     `GRANT ALL PRIVILEGES ON \`${database}%\`.* TO '${user}'@'127.0.0.1';`,
     `ALTER USER 'root'@'localhost' ${root};`,
+    ...(server.installer === undefined ? [] : onlyLocalRoot),
     '',
   ].join('\n')
 }
+
+/** The installer of MariaDB also makes accounts of root for 127.0.0.1 and ::1, by which everybody on the machine came in without a password. */
+const onlyLocalRoot = [
+  "DELETE FROM mysql.global_priv WHERE User IN ('root', '') AND Host <> 'localhost';",
+  "DELETE FROM mysql.global_priv WHERE User = '';",
+  'FLUSH PRIVILEGES;',
+]
 
 /** The server greets first: int24 length · int8 sequence · int8 protocol version, which is 10. 255 would be an error. */
 function isHandshake(greeting: Buffer): boolean {
