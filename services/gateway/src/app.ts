@@ -21,6 +21,7 @@ import { type BodyBudget, registerBodyBudget } from './http/body-budget.ts'
 import { registerConsole } from './http/console.ts'
 import type { GatewayApp } from './http/gateway-app.ts'
 import { registerHealth } from './http/health.ts'
+import { registerHttpVersion } from './http/http-version.ts'
 import { type GatewayMetrics, registerMetrics } from './http/metrics.ts'
 import { registerNotFound } from './http/not-found.ts'
 import { registerDocs, registerOpenApi } from './http/openapi.ts'
@@ -102,6 +103,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   app.setErrorHandler(sendProblem)
   registerApiLog(app, deps.apiLog, nowMs)
   registerSecurityHeaders(app)
+  registerHttpVersion(app)
   registerDrain(app)
   await registerProtection(app, deps)
   const { sessions, apiKeys } = deps.accounts
