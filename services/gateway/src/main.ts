@@ -34,6 +34,7 @@ import {
 import type { Broker, Producer } from '@millrace/streams'
 import { connectKafka, defaultPartition } from '@millrace/streams/kafka'
 import { buildApp } from './app.ts'
+import { countBuffersWithHeap } from './buffer-memory.ts'
 import { readGatewayConfig } from './config.ts'
 import { createGatewayMetrics, type GatewayMetrics, registerGauges } from './http/metrics.ts'
 import { SharedCounts } from './http/shared-counts.ts'
@@ -66,6 +67,7 @@ type GatewayConfig = ReturnType<typeof readGatewayConfig>
 const topicsNeeded = ['events', 'leads', 'lead-outcomes', 'stats', 'api-logs'] as const satisfies readonly TopicName[]
 
 runMain(async () => {
+  countBuffersWithHeap()
   const config = readGatewayConfig(process.env)
   const logger = createLogger({ service: 'gateway', level: config.logLevel, fields: ['route', 'method', 'request_id'] })
   const shutdown = installShutdown({ logger })
