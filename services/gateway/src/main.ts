@@ -144,7 +144,9 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   })
   shutdown.onClose('the API log', () => Promise.race([apiLog.close(), sleep(apiLogCloseMs)]))
 
+  const sharedCounts = await openRateLimits(config, { metrics, logger, shutdown })
   registerGauges(metrics.registry, {
+    rateLimitsAreShared: sharedCounts && (() => sharedCounts.isShared),
     unacknowledgedBytes: () => writers.budget.taken,
     statsStreams: () => statsHub.size,
     statsWindows: () => statsView.sizes(),
@@ -154,9 +156,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   const kafkaChecks = checksOfKafka(kafka, spill)
   const app = await buildApp({
     logger,
-  const sharedCounts = await openRateLimits(config, { metrics, logger, shutdown })
     version,
-    rateLimitsAreShared: sharedCounts && (() => sharedCounts.isShared),
     nowMs,
     token: {
       secret: config.jwtSecret,
@@ -165,6 +165,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     },
     corsOrigins: config.corsOrigins ?? [],
     rateLimitPerMinute: config.rateLimitPerMinute,
+    rateLimitCounter: sharedCounts,
     consoleDirectory: config.consoleDirectory,
     metrics,
     apiLog,
@@ -175,7 +176,6 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
       attempts: createLoginAttemptRepository(mysql),
       audit: createAuditRepository(mysql),
     },
-    rateLimitCounter: sharedCounts,
     events: writers.events,
     eventStore: createEventRepository(clickHouse),
     leads: writers.leads,
@@ -206,6 +206,20 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   logger.info({ url, version }, 'the gateway listens')
 }
 
+/** The counts that this gateway shares with others, when a store is named for them. A store that is away does not keep it from starting. */
+async function openRateLimits(
+  config: GatewayConfig,
+  { metrics, logger, shutdown }: { metrics: GatewayMetrics; logger: Logger; shutdown: Shutdown },
+): Promise<SharedCounts | undefined> {
+  const { rateLimitUrl: url, rateLimitUsername: username, rateLimitPassword: password } = config
+  if (url === undefined) return undefined
+  // Loaded only here: most installations have one gateway, and no use for the client.
+  const { openValkeyLeases } = await import('./http/valkey-leases.ts')
+  const store = await openValkeyLeases({ url, username, password })
+  shutdown.onClose('the store of the rate limits', () => store.close())
+  return new SharedCounts({ store, nowMs: Date.now, logger, onCountedAlone: () => metrics.countedAlone() })
+}
+
 /** Kafka, once it answers and has the topics. */
 async function openKafka(config: GatewayConfig, logger: Logger, shutdown: Shutdown) {
   // Said before, because the client tries by itself for a while before it reports that nobody answers.
@@ -221,20 +235,6 @@ async function openKafka(config: GatewayConfig, logger: Logger, shutdown: Shutdo
       const missing = topicsNeeded.filter((name) => !found.has(name))
       if (missing.length > 0) throw new Error(`the topics ${missing.join(', ')} do not exist yet: provision them`)
       return new Map([...found].map(([name, topic]) => [name, topic.partitions]))
-/** The counts that this gateway shares with others, when a store is named for them. A store that is away does not keep it from starting. */
-async function openRateLimits(
-  config: GatewayConfig,
-  { metrics, logger, shutdown }: { metrics: GatewayMetrics; logger: Logger; shutdown: Shutdown },
-): Promise<SharedCounts | undefined> {
-  const { rateLimitUrl: url, rateLimitUsername: username, rateLimitPassword: password } = config
-  if (url === undefined) return undefined
-  // Loaded only here: most installations have one gateway, and no use for the client.
-  const { openValkeyLeases } = await import('./http/valkey-leases.ts')
-  const store = await openValkeyLeases({ url, username, password })
-  shutdown.onClose('the store of the rate limits', () => store.close())
-  return new SharedCounts({ store, nowMs: Date.now, logger, onCountedAlone: () => metrics.countedAlone() })
-}
-
     },
     waiting,
   )
