@@ -9,6 +9,9 @@ let test: TestApp
 let document: ApiDocument
 beforeAll(async () => {
   test = await openTestApp()
+  // The account that the example of an API key names.
+  const shop = { id: 'id-of-shop', username: 'shop', role: 'producer', passwordHash: '', disabled: false }
+  test.accounts.byName.set(shop.username, shop)
   document = test.app.apiDocument()
 })
 afterAll(() => test.close())

@@ -64,6 +64,14 @@ const samples: Readonly<Record<GatewayErrorCode, Sample>> = {
     detail: 'There are no definitions with this id.',
     instance: '/api/v1/lead-fields/0190c5a4-5c1e-4d3a-9f6b-2f6f0e6a7b22',
   },
+  API_KEY_NOT_FOUND: {
+    detail: 'There is no key with this id that is not revoked already.',
+    instance: '/api/v1/api-keys/k3f9a1c2d4e5f6a7',
+  },
+  API_KEY_LIMIT: {
+    detail: 'The account has 100 keys, the most it may have: revoke one that is not needed.',
+    instance: '/api/v1/api-keys',
+  },
   METHOD_NOT_ALLOWED: { detail: 'This address knows GET, HEAD.', instance: '/api/v1/stats' },
   REQUEST_TIMEOUT: { detail: 'The request could not be read, and the connection is closed.', instance: '' },
   LEAD_FIELDS_EXIST: {
