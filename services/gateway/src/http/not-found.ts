@@ -14,6 +14,10 @@ export function registerNotFound(app: GatewayApp): void {
   app.addHook('onRoute', ({ url, method }) => {
     for (const name of [method].flat()) known.push({ path: pathPattern(url), method: name })
   })
+  // Before the body is looked at: a body of an unknown type, or without one, is not what is wrong with such a request.
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(request.is404 ? notFound(known, request) : undefined)
+  })
   app.setNotFoundHandler((request, reply) => {
     sendProblem(notFound(known, request), request, reply)
   })

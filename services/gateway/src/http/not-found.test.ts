@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openTestApp, type TestApp } from '../../test/test-app.ts'
+
+let test: TestApp
+beforeAll(async () => {
+  test = await openTestApp()
+})
+afterAll(() => test.close())
+
+describe('an address that does not know the method', () => {
+  it.each(['DELETE', 'PUT', 'PATCH', 'TRACE', 'OPTIONS', 'QUERY'] as const)(
+    'answers %s with 405 and Allow',
+    async (method) => {
+      const answer = await test.app.inject({ method, url: '/api/v1/stats' })
+      expect([answer.statusCode, answer.headers.allow, answer.json().code]).toEqual([
+        405,
+        'GET, HEAD',
+        'METHOD_NOT_ALLOWED',
+      ])
+    },
+  )
+
+  it('says so whatever the body is', async () => {
+    const headers = { 'content-type': 'text/strange', 'content-encoding': 'nothing-known' }
+    const answer = await test.app.inject({ method: 'DELETE', url: '/api/v1/stats', headers, body: 'x' })
+    expect(answer.statusCode).toBe(405)
+  })
+})
+
+describe('an address that is none', () => {
+  it('is 404, whatever the body is', async () => {
+    const headers = { 'content-type': 'text/strange' }
+    const answer = await test.app.inject({ method: 'POST', url: '/api/v1/nothing', headers, body: 'x' })
+    expect([answer.statusCode, answer.json().code]).toEqual([404, 'ROUTE_NOT_FOUND'])
+  })
+})
