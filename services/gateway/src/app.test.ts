@@ -17,7 +17,12 @@ const event = { event_id: 'e-1', user_id: 'u-1', event_type: 'view', timestamp: 
 const lead = { first_name: 'Ada', last_name: 'Lovelace', email: 'ada@example.com' }
 
 /** Every route that is not public, with a request that is right but for the caller. */
-const guarded: readonly { method: 'GET' | 'POST'; url: string; body?: object; roles: readonly Role[] }[] = [
+const guarded: readonly {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  url: string
+  body?: object
+  roles: readonly Role[]
+}[] = [
   { method: 'GET', url: '/api/v1/user/profile', roles },
   { method: 'POST', url: '/api/v1/user/profile', roles },
   { method: 'POST', url: '/api/v1/logout', roles },
@@ -36,6 +41,16 @@ const guarded: readonly { method: 'GET' | 'POST'; url: string; body?: object; ro
   { method: 'POST', url: '/api/v1/leads/process-bulk', body: [lead], roles: ['admin', 'user'] },
   { method: 'GET', url: '/api/v1/leads', roles: ['admin'] },
   { method: 'GET', url: '/api/v1/leads/7b0c1d2e-0000-4000-8000-000000000000', roles: ['admin'] },
+  { method: 'GET', url: '/api/v1/lead-fields', roles: ['admin'] },
+  { method: 'POST', url: '/api/v1/lead-fields', body: { source: 'web', fields: [] }, roles: ['admin'] },
+  { method: 'GET', url: '/api/v1/lead-fields/7b0c1d2e-0000-4000-8000-000000000000', roles: ['admin'] },
+  {
+    method: 'PUT',
+    url: '/api/v1/lead-fields/7b0c1d2e-0000-4000-8000-000000000000',
+    body: { fields: [] },
+    roles: ['admin'],
+  },
+  { method: 'DELETE', url: '/api/v1/lead-fields/7b0c1d2e-0000-4000-8000-000000000000', roles: ['admin'] },
 ]
 
 const publicRoutes = [
@@ -59,7 +74,7 @@ describe('access', () => {
           .filter(([, operation]) => operation.security === undefined)
           .map(
             ([method]) =>
-              `${method.toUpperCase()} ${path.replace('{lead_id}', '7b0c1d2e-0000-4000-8000-000000000000').replace('{event_id}', 'e-1')}`,
+              `${method.toUpperCase()} ${path.replace(/\{(lead_)?id\}/, '7b0c1d2e-0000-4000-8000-000000000000').replace('{event_id}', 'e-1')}`,
           ),
     )
     expect(described.filter((route) => !paths.has(route))).toEqual([])
@@ -444,6 +459,8 @@ describe('the document of the API', () => {
       '/api/v1/events',
       '/api/v1/events/{event_id}/receipt',
       '/api/v1/health',
+      '/api/v1/lead-fields',
+      '/api/v1/lead-fields/{id}',
       '/api/v1/lead/process',
       '/api/v1/lead/process-async',
       '/api/v1/leads',

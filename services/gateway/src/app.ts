@@ -30,12 +30,15 @@ import { type RequestCounter, registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerValidation } from './http/validation.ts'
 import type { TopicWriter } from './kafka/ports.ts'
+import { registerFieldRoutes } from './leads/field-routes.ts'
+import { LeadAnswers } from './leads/lead-answers.ts'
 import type { LeadOutcomes } from './leads/lead-outcomes.ts'
 import { registerLeadQueryRoutes } from './leads/lead-query-routes.ts'
 import { createLeadReader } from './leads/lead-reader.ts'
 import { registerLeadRoutes } from './leads/lead-routes.ts'
 import { createLeadDesk } from './leads/lead-submission.ts'
-import type { LeadStore } from './leads/ports.ts'
+import type { LiveLeadFields } from './leads/live-fields.ts'
+import type { LeadFieldStore, LeadStore } from './leads/ports.ts'
 import {
   bodyBytesMax,
   connectionsCheckMs,
@@ -79,6 +82,8 @@ export interface GatewayDeps {
   /** For leads whose outcome is waited for: writes them to Kafka and nowhere else. */
   readonly leadsNow: TopicWriter<Lead>
   readonly leadStore: LeadStore
+  readonly leadFieldStore: LeadFieldStore
+  readonly leadFields: Pick<LiveLeadFields, 'of' | 'all' | 'refresh'>
   readonly leadOutcomes: LeadOutcomes
   readonly leadOutcomesAreFollowed: () => boolean
   readonly leadOutcomeTimeoutMs: number
@@ -176,9 +181,17 @@ async function registerProtection(app: GatewayApp, deps: GatewayDeps): Promise<v
   if (deps.corsOrigins.length === 0) return
   await app.register(cors, {
     origin: [...deps.corsOrigins],
-    methods: ['GET', 'POST', 'HEAD'],
-    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'x-api-key'],
-    exposedHeaders: ['x-request-id', 'retry-after'],
+    methods: ['GET', 'POST', 'PUT', 'DELETE', 'HEAD'],
+    allowedHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'if-match',
+      'if-none-match',
+      'last-event-id',
+      'x-api-key',
+    ],
+    exposedHeaders: ['etag', 'location', 'x-request-id', 'retry-after'],
     maxAge: 600,
   })
 }
@@ -243,7 +256,7 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
   }
   registerStatsStreams(app, deps.statsHub)
   const desk = createLeadDesk({
-    reader: createLeadReader(),
+    reader: createLeadReader(deps.leadFields),
     leads: deps.leads,
     leadsNow: deps.leadsNow,
     outcomes: deps.leadOutcomes,
@@ -256,5 +269,11 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
   })
   const onItems = (accepted: number, rejected: number) => metrics.items('lead', accepted, rejected)
   registerLeadRoutes(app, { desk, onItems })
-  registerLeadQueryRoutes(app, { leadStore: deps.leadStore })
+  const answers = new LeadAnswers(deps.nowMs)
+  registerLeadQueryRoutes(app, { leadStore: deps.leadStore, leadFields: deps.leadFields, answers })
+  registerFieldRoutes(app, {
+    store: deps.leadFieldStore,
+    // When it cannot be read now, the change is made nevertheless, and known to this gateway as soon as to the others.
+    onChange: () => deps.leadFields.refresh().catch(() => {}),
+  })
 }

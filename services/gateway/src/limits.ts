@@ -178,6 +178,43 @@ export const leadsPageDefault = 50
 export const leadsPageMax = 500
 /** Offsets cost the database as much as the rows they skip; deeper pages go by cursor. */
 export const leadsOffsetMax = 100_000
+/** How long an answer about leads is good for others who ask the same: a page that is looked at by many costs the database one query a second. */
+export const leadAnswerMsMax = 1_000
+/** Of all answers together: some 16 of the longest pages, whose leads have 16 KiB of attributes, or hundreds of the usual ones. */
+export const leadAnswersCharsMax = 8 * 1024 * 1024
+/** Questions about leads that are shared while the database is asked; beyond it each asks for itself. */
+export const leadQuestionsMax = 1_000
+/** Fields of one source. Sources are bounded by the store, and everything about one by the size of a body. */
+export const leadFieldsMax = 64
+/** Patterns of one source: each may take a table of 32 KiB. */
+export const leadFieldPatternsMax = 16
+/** Values of an enum, and their length; a lead's attributes have 16 KiB in all. */
+export const leadFieldValuesMax = 100
+export const leadFieldValueCharsMax = 128
+/** What a field is about, in words. */
+export const leadFieldTextCharsMax = 255
+/** How often gateways ask whether definitions were changed: so long, and the time of two queries, another gateway may still go by the former ones. */
+export const leadFieldsRefreshMs = 1_000
+/** Definitions that could not be read again for this long show in the service's health. */
+export const leadFieldsStaleMs = 15_000
+/** How long a start may wait for the first definitions; without them leads are answered with 503. */
+export const leadFieldsBeginMs = 2_000
+
+// Patterns of lead fields
+export const patternCharsMax = 256
+/** Parentheses in parentheses; also how deep the parser calls itself. */
+export const patternDepthMax = 16
+/** Characters that a pattern names, with repetitions written out, and pairs of them that may follow one another. */
+export const patternPositionsMax = 1_024
+export const patternFollowsMax = 65_536
+/** States of a pattern's table: those that count up to a few hundred characters have as many. */
+export const patternStatesMax = 1_024
+/** States times kinds of characters, two bytes each. A UUID takes 200, an e-mail address with its lengths 1,600. */
+export const patternCellsMax = 16_384
+/** Steps of a table's construction, some 20 ns each: patterns worth having take a few thousand. */
+export const patternStepsMax = 2_000_000
+
+// Waiting for leads
 /** Synchronous leads that wait for their outcome. */
 export const leadWaitersMax = 5_000
 

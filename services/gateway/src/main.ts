@@ -25,6 +25,7 @@ import { createEventRepository, createStatsRepository, openClickHouse } from '@m
 import {
   createApiKeyRepository,
   createAuditRepository,
+  createLeadFieldRepository,
   createLeadRepository,
   createLoginAttemptRepository,
   createSessionRepository,
@@ -47,9 +48,11 @@ import type { RecordSender, TopicWriter } from './kafka/ports.ts'
 import { followTopic } from './kafka/topic-follower.ts'
 import { createTopicWriter, type RecordPlan } from './kafka/topic-writer.ts'
 import { LeadOutcomes } from './leads/lead-outcomes.ts'
+import { LiveLeadFields } from './leads/live-fields.ts'
 import {
   apiLogCloseMs,
   eventLoopDelayMsMax,
+  leadFieldsBeginMs,
   spillDoubtMs,
   spillProducerCloseMs,
   unacknowledgedBytesMax,
@@ -95,6 +98,10 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     database: config.clickhouseDatabase,
   })
   shutdown.onClose('ClickHouse', () => clickHouse.close())
+
+  const leadFieldStore = createLeadFieldRepository(mysql)
+  const leadFields = new LiveLeadFields({ store: leadFieldStore, logger, nowMs })
+  shutdown.onClose('the definitions of lead fields', () => leadFields.close())
 
   const kafka = await openKafka(config, logger, shutdown)
   const registry = openRegistry(config.registryUrl)
@@ -181,6 +188,8 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     leads: writers.leads,
     leadsNow: writers.leadsNow,
     leadStore: createLeadRepository(mysql),
+    leadFieldStore,
+    leadFields,
     leadOutcomes,
     leadOutcomesAreFollowed: () => outcomes.failure() === undefined,
     leadOutcomeTimeoutMs: config.leadOutcomeTimeoutMs,
@@ -194,6 +203,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
       { name: 'clickhouse', required: false, run: () => clickHouse.ping() },
       { name: 'mysql', required: false, run: () => mysql.ping() },
       { name: 'stats-view', required: false, run: () => requireNone(stats.failure()) },
+      { name: 'lead-fields', required: false, run: () => leadFields.requireFresh() },
     ],
     readiness: [
       ...kafkaChecks,
@@ -202,6 +212,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     ],
   })
   shutdown.onClose('HTTP', () => app.close())
+  await leadFields.begin(leadFieldsBeginMs)
   const url = await app.listen({ host: config.httpHost, port: config.httpPort })
   logger.info({ url, version }, 'the gateway listens')
 }

@@ -62,7 +62,14 @@ describe('a fresh gateway', () => {
     const { status, json } = await send('GET', '/api/v1/health')
     expect(status).toBe(200)
     expect(json.status).toBe('ok')
-    expect(Object.keys(json.checks)).toEqual(['kafka', 'schema-registry', 'clickhouse', 'mysql', 'stats-view'])
+    expect(Object.keys(json.checks)).toEqual([
+      'kafka',
+      'schema-registry',
+      'clickhouse',
+      'mysql',
+      'stats-view',
+      'lead-fields',
+    ])
   })
 
   it('knows its accounts and their roles', async () => {

@@ -11,10 +11,12 @@ import type { GatewayApp } from '../src/http/gateway-app.ts'
 import { createGatewayMetrics } from '../src/http/metrics.ts'
 import type { Durability } from '../src/kafka/ports.ts'
 import { LeadOutcomes } from '../src/leads/lead-outcomes.ts'
+import { LiveLeadFields } from '../src/leads/live-fields.ts'
 import { StatsHub } from '../src/stats/stats-hub.ts'
 import { createStatsReader } from '../src/stats/stats-reader.ts'
 import { StatsView } from '../src/stats/stats-view.ts'
 import { MemoryAccounts } from './memory-accounts.ts'
+import { MemoryLeadFields } from './memory-lead-fields.ts'
 
 export const secret = 'a secret of the tests, with more than 32 bytes'
 
@@ -42,6 +44,8 @@ export interface TestApp {
   readonly apiLogs: ApiLog[]
   readonly logLines: string[]
   readonly outcomes: LeadOutcomes
+  readonly leadFields: MemoryLeadFields
+  readonly liveFields: LiveLeadFields
   readonly view: StatsView
   readonly hub: StatsHub
   readonly accounts: MemoryAccounts
@@ -69,8 +73,13 @@ export async function openTestApp(
   const metrics = createMetrics({ service: 'gateway-test', processMetrics: false })
   const well: Check = { name: 'kafka', run: () => {} }
 
+  const logger = createLogger({ service: 'gateway-test', level: 'info', destination: collect(logLines) })
+  const leadFields = new MemoryLeadFields()
+  const liveFields = new LiveLeadFields({ store: leadFields, logger, nowMs: change.nowMs ?? Date.now })
+  await liveFields.refresh()
+
   const app = await buildApp({
-    logger: createLogger({ service: 'gateway-test', level: 'info', destination: collect(logLines) }),
+    logger,
     version: '0.0.0-test',
     nowMs: () => Date.now(),
     token: { secret, ttlSeconds: 900, sessionTtlSeconds: 86_400 },
@@ -92,6 +101,8 @@ export async function openTestApp(
       list: async () => ({ leads: [], total: 0, totalIsExact: true, nextCursor: null }),
       byId: async () => undefined,
     },
+    leadFieldStore: leadFields,
+    leadFields: liveFields,
     leadOutcomes: outcomes,
     leadOutcomesAreFollowed: () => true,
     leadOutcomeTimeoutMs: 50,
@@ -114,12 +125,17 @@ export async function openTestApp(
     apiLogs,
     logLines,
     outcomes,
+    leadFields,
+    liveFields,
     view,
     hub,
     accounts,
     credentials: app.credentials,
     bearer: (role, claims = {}) => `Bearer ${signToken({ app, accounts }, role, claims)}`,
-    close: () => app.close(),
+    async close() {
+      liveFields.close()
+      await app.close()
+    },
   }
 }
 

@@ -5,6 +5,8 @@ export const scopes = [
   'stats:read',
   'leads:write',
   'leads:read',
+  'lead-fields:read',
+  'lead-fields:write',
   'api-keys:read',
   'api-keys:write',
 ] as const

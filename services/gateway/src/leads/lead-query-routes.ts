@@ -1,17 +1,33 @@
+import { leadStatuses } from '@millrace/storage/mysql'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type Fault, GatewayError } from '../errors.ts'
+import { isKnown } from '../http/entity-tag.ts'
 import type { GatewayApp } from '../http/gateway-app.ts'
 import { invalidParameter } from '../http/validation.ts'
-import { leadEmailCharsMax, leadsOffsetMax, leadsPageDefault, leadsPageMax, queryCharsMax } from '../limits.ts'
+import {
+  leadEmailCharsMax,
+  leadsOffsetMax,
+  leadsPageDefault,
+  leadsPageMax,
+  leadTextCharsMax,
+  queryCharsMax,
+} from '../limits.ts'
 import { exampleCursor, translateBadCursor } from '../schema/cursor.ts'
 import { problemResponses } from '../schema/response.ts'
 import { readTimeRange, timeParameter } from '../schema/time.ts'
+import { attributeParameterPattern, attributeQueryDescription, readAttributeConditions } from './attribute-query.ts'
+import type { LeadAnswer, LeadAnswers } from './lead-answers.ts'
 import { exampleLeadId, exampleStoredLead, StoredLead, toStoredLead } from './lead-shape.ts'
-import type { LeadStore } from './ports.ts'
+import type { LeadFields } from './live-fields.ts'
+import type { LeadListing, LeadStore } from './ports.ts'
 
 /** What the routes that read leads need. */
 export interface LeadQueryRoutesDeps {
   readonly leadStore: LeadStore
+  readonly leadFields: LeadFields
+  /** Shared by all who read leads; `forget` it where leads change that must not be seen again. */
+  readonly answers: LeadAnswers
 }
 
 const LeadsQuery = Type.Object(
@@ -20,9 +36,17 @@ const LeadsQuery = Type.Object(
     limit: Type.Optional(
       Type.Integer({ minimum: 1, maximum: leadsPageMax, default: leadsPageDefault, examples: [20] }),
     ),
-    status: Type.Optional(Type.Enum(['stored'], { examples: ['stored'] })),
+    status: Type.Optional(Type.Enum([...leadStatuses], { examples: ['stored'] })),
     email: Type.Optional(
       Type.String({ minLength: 1, maxLength: leadEmailCharsMax, examples: [exampleStoredLead.email] }),
+    ),
+    source: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: leadTextCharsMax,
+        description: 'Without regard to case.',
+        examples: ['web'],
+      }),
     ),
     from: Type.Optional(timeParameter('Received at or after.', '2025-11-24')),
     to: Type.Optional(timeParameter('Received before.', '2025-11-25T12:00:00Z')),
@@ -38,7 +62,11 @@ const LeadsQuery = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    // Which of them there are is known to the definitions of fields only.
+    patternProperties: { [attributeParameterPattern]: {} },
+  },
 )
 
 const LeadsPage = Type.Object(
@@ -65,8 +93,15 @@ const LeadParams = Type.Object({
   }),
 })
 
+const sharedDescription =
+  'Answers are shared by all who ask the same within a second, so they may be as old. They have an ETag: sent as If-None-Match, the same answer is 304 without a body.'
+const NotModified = Type.Unsafe<undefined>({ type: 'null', description: 'As it was when its ETag was given out.' })
+
 /** Reads leads back, for admins. */
-export function registerLeadQueryRoutes(app: GatewayApp, { leadStore }: LeadQueryRoutesDeps): void {
+export function registerLeadQueryRoutes(
+  app: GatewayApp,
+  { leadStore, leadFields, answers }: LeadQueryRoutesDeps,
+): void {
   const refusals = ['INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'] as const
 
   app.route({
@@ -77,13 +112,16 @@ export function registerLeadQueryRoutes(app: GatewayApp, { leadStore }: LeadQuer
       tags: ['leads'],
       operationId: 'listLeads',
       summary: 'Stored leads',
+      description: `${attributeQueryDescription} ${sharedDescription}`,
       querystring: LeadsQuery,
-      response: { 200: LeadsPage, ...problemResponses(...refusals) },
+      response: { 200: LeadsPage, 304: NotModified, ...problemResponses(...refusals) },
     },
-    handler: async ({ query }) => {
+    handler: async (request, reply) => {
+      const { query } = request
       const faults: Fault[] = []
       const range = readTimeRange(query, faults)
-      const { limit = leadsPageDefault, status, email, sort, cursor } = query
+      const { limit = leadsPageDefault, status, email, source, sort, cursor } = query
+      const attributes = readAttributeConditions(query, { fields: leadFields, source, faults })
       const page = cursor === undefined ? (query.page ?? 1) : undefined
       if (cursor !== undefined && query.page !== undefined) {
         faults.push({ in: 'query', pointer: '/cursor', detail: 'must not come together with "page"' })
@@ -96,16 +134,9 @@ export function registerLeadQueryRoutes(app: GatewayApp, { leadStore }: LeadQuer
         })
       }
       if (faults.length > 0) throw invalidParameter(faults)
-      const listing = { limit, page, cursor, status, email, ...range, sort }
-      const found = await translateBadCursor(() => leadStore.list(listing))
-      return {
-        leads: found.leads.map(toStoredLead),
-        page: page ?? null,
-        limit,
-        total: found.total,
-        total_is_exact: found.totalIsExact,
-        next_cursor: found.nextCursor,
-      }
+      const listing = { limit, page, cursor, status, email, source, attributes, ...range, sort }
+      const answer = await answers.read(JSON.stringify(listing), () => listLeads(leadStore, listing))
+      return sendAnswer(request, reply, answer)
     },
   })
 
@@ -117,13 +148,37 @@ export function registerLeadQueryRoutes(app: GatewayApp, { leadStore }: LeadQuer
       tags: ['leads'],
       operationId: 'getLead',
       summary: 'One stored lead',
+      description: sharedDescription,
       params: LeadParams,
-      response: { 200: StoredLead, ...problemResponses(...refusals, 'LEAD_NOT_FOUND') },
+      response: { 200: StoredLead, 304: NotModified, ...problemResponses(...refusals, 'LEAD_NOT_FOUND') },
     },
-    handler: async ({ params }) => {
-      const lead = await leadStore.byId(params.lead_id.toLowerCase())
-      if (lead === undefined) throw new GatewayError('LEAD_NOT_FOUND', 'No lead with this id is stored.')
-      return toStoredLead(lead)
+    handler: async (request, reply) => {
+      const id = request.params.lead_id.toLowerCase()
+      const answer = await answers.read(id, async () => {
+        const lead = await leadStore.byId(id)
+        return lead === undefined ? undefined : toStoredLead(lead)
+      })
+      return sendAnswer(request, reply, answer)
     },
   })
+}
+
+async function listLeads(leadStore: LeadStore, listing: LeadListing) {
+  const found = await translateBadCursor(() => leadStore.list(listing))
+  return {
+    leads: found.leads.map(toStoredLead),
+    page: listing.page ?? null,
+    limit: listing.limit,
+    total: found.total,
+    total_is_exact: found.totalIsExact,
+    next_cursor: found.nextCursor,
+  }
+}
+
+/** Throws `LEAD_NOT_FOUND` when there is nothing to be said. */
+function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: LeadAnswer | undefined): FastifyReply {
+  if (answer === undefined) throw new GatewayError('LEAD_NOT_FOUND', 'No lead with this id is stored.')
+  reply.header('etag', answer.etag)
+  if (isKnown(request.headers['if-none-match'], answer.etag)) return reply.code(304).send()
+  return reply.type('application/json; charset=utf-8').send(answer.text)
 }

@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import type { Lead } from '@millrace/schemas'
 import type { Fault } from '../errors.ts'
 import { canonicalJson } from '../json/canonical-json.ts'
+import { pointerStep } from '../json/json-pointer.ts'
 import { leadAttributesBytesMax } from '../limits.ts'
 import { compileCheck } from '../schema/schema-check.ts'
+import { dayOf, isDay } from './calendar-day.ts'
 import { LeadInput } from './lead-schema.ts'
+import type { LeadFields } from './live-fields.ts'
 
 /** What the gateway adds to a lead. */
 export interface LeadReception {
@@ -16,7 +19,10 @@ export interface LeadReception {
 
 /** Turns submitted values into leads. */
 export interface LeadReader {
-  /** Every fault of a submitted value; empty when it is a lead. `root` is its pointer in the body. */
+  /**
+   * Every fault of a submitted value, those of its source's fields among them; empty when it is a lead. `root` is its pointer in the body. Throws `NOT_READY` as long as the
+   * definitions of fields are not known.
+   */
   faults(value: unknown, at: { readonly root: string; readonly nowMs: number }): Fault[]
   /** The record of a value without faults. Throws a plain error for one with faults: that is our mistake. */
   toLead(value: unknown, reception: LeadReception): Lead
@@ -25,14 +31,13 @@ export interface LeadReader {
 const firstBirthday = '1900-01-01'
 const phoneDigitsMin = 5
 
-/** Makes the reader: its schema is compiled once. */
-export function createLeadReader(): LeadReader {
+/** Makes the reader: its schema is compiled once, definitions of fields whenever they change. */
+export function createLeadReader(fields: Pick<LeadFields, 'of'>): LeadReader {
   const { check, faults } = compileCheck(LeadInput)
   // Only to ask whether a code is a country's: undefined for those that are not.
   const regions = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
 
-  function ruleFaults(lead: LeadInput, root: string, nowMs: number): Fault[] {
-    const found: Fault[] = []
+  function addRuleFaults(lead: Partial<Record<keyof LeadInput, unknown>>, { root, nowMs, found }: RuleContext): void {
     const add = (field: string, detail: string) => found.push({ in: 'body', pointer: `${root}/${field}`, detail })
     const { date_of_birth: birth, country, phone, attributes } = lead
     if (typeof birth === 'string') {
@@ -49,13 +54,31 @@ export function createLeadReader(): LeadReader {
     const bytes = attributes === undefined ? 0 : Buffer.byteLength(JSON.stringify(attributes))
     if (bytes > leadAttributesBytesMax)
       add('attributes', `must have at most ${leadAttributesBytesMax} bytes; it has ${bytes}`)
-    return found
+  }
+
+  function addFieldFaults(source: unknown, attributes: unknown, { root, found }: RuleContext): void {
+    const rules = fields.of(typeof source === 'string' ? source : null)
+    if (rules === undefined || (attributes !== undefined && !isObject(attributes))) return
+    rules.check(attributes, { root: `${root}/attributes`, faults: found })
   }
 
   return {
     faults(value, { root, nowMs }) {
-      if (check(value)) return ruleFaults(value, root, nowMs)
-      return faults(value, { in: 'body', root, unknownHint: ': put it into "attributes"' })
+      if (check(value)) {
+        const found: Fault[] = []
+        addRuleFaults(value, { root, nowMs, found })
+        addFieldFaults(value.source, value.attributes, { root, nowMs, found })
+        return found
+      }
+      const found = faults(value, { in: 'body', root, unknownHint: ': put it into "attributes"' })
+      if (!isObject(value)) return found
+      // The members that have the right form may break a rule besides.
+      const broken = new Set(found.map(({ pointer }) => pointer))
+      const sound = Object.fromEntries(Object.entries(value).filter(([name]) => !broken.has(root + pointerStep(name))))
+      addRuleFaults(sound, { root, nowMs, found })
+      const { source, attributes } = value
+      if (!broken.has(`${root}/source`)) addFieldFaults(source, attributes, { root, nowMs, found })
+      return found
     },
 
     toLead(value, reception) {
@@ -84,12 +107,13 @@ export function createLeadReader(): LeadReader {
   }
 }
 
-/** Whether a text of the form YYYY-MM-DD names a day of the calendar. */
-function isDay(text: string): boolean {
-  const ms = Date.parse(`${text}T00:00:00Z`)
-  return !Number.isNaN(ms) && dayOf(ms) === text
+interface RuleContext {
+  readonly root: string
+  readonly nowMs: number
+  /** Gets the faults. */
+  readonly found: Fault[]
 }
 
-function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10)
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

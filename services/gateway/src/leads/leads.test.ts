@@ -5,7 +5,7 @@ import { leadId } from './lead-id.ts'
 import { LeadOutcomes } from './lead-outcomes.ts'
 import { createLeadReader } from './lead-reader.ts'
 
-const reader = createLeadReader()
+const reader = createLeadReader({ of: () => undefined })
 const nowMs = Date.UTC(2026, 10, 21)
 const valid = { first_name: 'Ada', last_name: 'Lovelace', email: 'ada@example.com' }
 const reception = { leadId: 'id', submittedBy: 'u', requestId: 'r', receivedAtMs: nowMs }

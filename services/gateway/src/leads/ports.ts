@@ -1,3 +1,5 @@
+import type { LeadCondition } from '@millrace/storage/mysql'
+
 /** A lead as the store keeps it. */
 export interface KeptLead {
   readonly leadId: string
@@ -29,6 +31,9 @@ export interface LeadListing {
   readonly cursor?: string | undefined
   readonly status?: string | undefined
   readonly email?: string | undefined
+  readonly source?: string | undefined
+  /** All of them must hold. */
+  readonly attributes?: readonly LeadCondition[] | undefined
   readonly fromMs?: number | undefined
   readonly toMs?: number | undefined
   readonly sort?: '-received_at' | 'received_at' | undefined
@@ -43,4 +48,56 @@ export interface LeadStore {
     readonly nextCursor: string | null
   }>
   byId(leadId: string): Promise<KeptLead | undefined>
+}
+
+/** Definitions of lead fields as the store keeps them. */
+export interface KeptLeadFields {
+  readonly id: string
+  /** Null: of leads that name no source. */
+  readonly source: string | null
+  /** From 1, one more with every change. */
+  readonly version: number
+  readonly undefinedAttributes: 'keep' | 'refuse'
+  /** A JSON array's text. */
+  readonly fields: string
+  readonly changedAt: Date
+}
+
+/** What came of a change of definitions; `changed` names the version that they have. */
+export type LeadFieldsOutcome =
+  | { readonly outcome: 'done'; readonly stored: KeptLeadFields }
+  | { readonly outcome: 'exists'; readonly id: string }
+  | { readonly outcome: 'full' }
+  | { readonly outcome: 'missing' }
+  | { readonly outcome: 'changed'; readonly version: number }
+
+/** Who changes definitions, by which request. */
+export interface LeadFieldsChanger {
+  readonly actor: string
+  readonly requestId: string
+}
+
+/** Where definitions of lead fields are kept: one place for all gateways. Every method throws when the store does not answer. */
+export interface LeadFieldStore {
+  /** How often anything was changed. */
+  changes(): Promise<number>
+  /** All definitions, never older than the count that comes with them. */
+  readAll(): Promise<{ readonly changes: number; readonly sources: readonly KeptLeadFields[] }>
+  byId(id: string): Promise<KeptLeadFields | undefined>
+  /** Atomic, as all changes: `done`, `exists` or `full`. */
+  create(
+    fields: Pick<KeptLeadFields, 'id' | 'source' | 'undefinedAttributes' | 'fields'>,
+    by: LeadFieldsChanger,
+  ): Promise<LeadFieldsOutcome>
+  /** `done`, `missing` or `changed`. */
+  replace(
+    id: string,
+    content: Pick<KeptLeadFields, 'undefinedAttributes' | 'fields'>,
+    by: LeadFieldsChanger & { readonly versions: readonly number[] | 'any' },
+  ): Promise<LeadFieldsOutcome>
+  /** `done`, `missing` or `changed`. */
+  remove(
+    id: string,
+    by: LeadFieldsChanger & { readonly versions: readonly number[] | 'any' },
+  ): Promise<LeadFieldsOutcome>
 }

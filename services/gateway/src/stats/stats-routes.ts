@@ -3,11 +3,13 @@ import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { type Fault, GatewayError } from '../errors.ts'
 import { eventTypePattern } from '../events/event-schema.ts'
+import { AnswerCache } from '../http/answer-cache.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { invalidParameter } from '../http/validation.ts'
 import {
   accessRefreshMs,
   eventTypeCharsMax,
+  statsAnswersCharsMax,
   statsHeartbeatMs,
   statsLimitDefault,
   statsLimitMax,
@@ -16,7 +18,6 @@ import {
 } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
 import { readTimeRange, timeParameter } from '../schema/time.ts'
-import { AnswerCache } from './answer-cache.ts'
 import type { StatsHub } from './stats-hub.ts'
 import type { StatsReader } from './stats-reader.ts'
 import { StatsStream } from './stats-stream.ts'
@@ -119,7 +120,7 @@ const StreamHeaders = Type.Object({
 /** Statistics, asked for and streamed. Registered once under the API's prefix, and once at the root, where `documented` is false. */
 export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { readonly documented: boolean }): void {
   const hide = !deps.documented
-  const answers = new AnswerCache()
+  const answers = new AnswerCache<string>(statsAnswersCharsMax)
 
   app.route({
     method: 'GET',
@@ -163,7 +164,7 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
         truncated: answer.truncated,
         source: answer.source,
       })
-      if (answer.source === 'memory') answers.set(question, version, text)
+      if (answer.source === 'memory') answers.set(question, version, { answer: text, chars: text.length })
       return sendJson(reply, text)
     },
   })
