@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import cors from '@fastify/cors'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import underPressure from '@fastify/under-pressure'
@@ -56,6 +57,7 @@ import {
 import type { StatsHub } from './stats/stats-hub.ts'
 import type { StatsReader } from './stats/stats-reader.ts'
 import { registerStatsRoutes, registerStatsStreams } from './stats/stats-routes.ts'
+import { registerTracing, type TracingDeps } from './tracing/request-tracing.ts'
 
 /** Everything that the gateway's routes use. */
 export interface GatewayDeps {
@@ -71,6 +73,8 @@ export interface GatewayDeps {
   readonly consoleDirectory: string
   /** Of bodies that are being received; the gateway's own bounds by default. */
   readonly bodyBudget?: BodyBudget
+  /** The trace that a request belongs to; by default nothing below asks for it, and no spans are kept. */
+  readonly tracing?: TracingDeps
   readonly metrics: GatewayMetrics
   /** Counts requests together with other gateways; in this one's memory by default. */
   readonly rateLimitCounter?: RequestCounter | undefined
@@ -107,6 +111,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   // The order of the hooks: every request is noted first, answered with headers and let in, then known, then counted.
   app.setErrorHandler(sendProblem)
   registerApiLog(app, deps.apiLog, nowMs)
+  registerTracing(app, deps.tracing ?? { scope: new AsyncLocalStorage() })
   registerSecurityHeaders(app)
   registerHttpVersion(app)
   registerDrain(app)

@@ -56,6 +56,11 @@ const gateway = {
   rateLimitUrl: envOptional(envUrl('MILLRACE_RATE_LIMIT_URL', { protocols: ['redis:', 'rediss:'] })),
   rateLimitUsername: envOptional(envString('MILLRACE_RATE_LIMIT_USERNAME')),
   rateLimitPassword: envOptional(envSecret('MILLRACE_RATE_LIMIT_PASSWORD')),
+  /** Of an OTLP/HTTP receiver: spans are kept when it is named. This and the next two are OpenTelemetry's own names. */
+  otlpEndpoint: envOptional(envUrl('OTEL_EXPORTER_OTLP_ENDPOINT')),
+  otelService: envString('OTEL_SERVICE_NAME', { default: 'millrace-gateway' }),
+  /** The part of the traces that begin here which is kept. */
+  otelRatio: envString('OTEL_TRACES_SAMPLER_ARG', { default: '1', pattern: /^(?:0(?:\.\d{1,9})?|1(?:\.0{1,9})?)$/ }),
   corsOrigins: envOptional(
     envList('MILLRACE_CORS_ORIGINS', { itemsMax: corsOriginsMax, pattern: /^https?:\/\/[^/\s*]+$/ }),
   ),

@@ -59,6 +59,18 @@ export const timerMsMax = 2_147_483_647
 /** Accepted browser origins of the CORS allow-list. */
 export const corsOriginsMax = 32
 
+// Traces
+/** W3C asks that at least so many characters are passed on; more is dropped, as it must not be cut. */
+export const traceStateCharsMax = 512
+export const traceStateMembersMax = 32
+/** Spans that wait to be sent, some 1 KiB each; more are dropped. */
+export const traceSpansMax = 4_096
+/** How old a span may get before its batch is sent. */
+export const traceExportMs = 2_000
+export const traceExportTimeoutMs = 5_000
+/** How long what is left may take when the service closes. */
+export const traceCloseMs = 2_000
+
 // JSON
 /** Metadata deeper than this is a mistake or an attack; `JSON.stringify` of 5,000 levels overflows the stack. */
 export const jsonDepthMax = 32

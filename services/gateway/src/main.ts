@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
 import {
   type Check,
@@ -63,6 +64,9 @@ import { StatsHub } from './stats/stats-hub.ts'
 import { createStatsReader } from './stats/stats-reader.ts'
 import { createStatsStore } from './stats/stats-store.ts'
 import { StatsView } from './stats/stats-view.ts'
+import type { TraceScope } from './tracing/ports.ts'
+import type { TracingDeps } from './tracing/request-tracing.ts'
+import { tracedSender } from './tracing/traced-sender.ts'
 
 type GatewayConfig = ReturnType<typeof readGatewayConfig>
 
@@ -81,6 +85,9 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   const nowMs = Date.now
   const version = packageVersion()
   const metrics = createGatewayMetrics(createMetrics({ service: 'gateway' }))
+
+  // Closed after everything that has spans.
+  const tracing = await openTracing(config, { version, logger, shutdown })
 
   // Opened first, closed last: the databases, which nothing waits for at the start.
   const mysql = openMysql({
@@ -107,7 +114,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   const registry = openRegistry(config.registryUrl)
   const codec = codecs(registry, logger, shutdown)
   const spill = await openSpillOf(config, kafka, { registry: metrics.registry, logger, shutdown })
-  const writers = await openWriters(kafka, codec, spill)
+  const writers = await openWriters(kafka, codec, { spill, tracing })
 
   const statsView = new StatsView()
   const statsHub = new StatsHub()
@@ -173,6 +180,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     corsOrigins: config.corsOrigins ?? [],
     rateLimitPerMinute: config.rateLimitPerMinute,
     rateLimitCounter: sharedCounts,
+    tracing,
     consoleDirectory: config.consoleDirectory,
     metrics,
     apiLog,
@@ -215,6 +223,25 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   await leadFields.begin(leadFieldsBeginMs)
   const url = await app.listen({ host: config.httpHost, port: config.httpPort })
   logger.info({ url, version }, 'the gateway listens')
+}
+
+/** The scope of requests' traces, and what keeps spans when a receiver is named for them. */
+async function openTracing(
+  config: GatewayConfig,
+  { version, logger, shutdown }: { version: string; logger: Logger; shutdown: Shutdown },
+): Promise<TracingDeps> {
+  const scope: TraceScope = new AsyncLocalStorage()
+  const { otlpEndpoint: endpoint, otelService: service, otelRatio: ratio } = config
+  if (endpoint === undefined) return { scope }
+  // Loaded only here: without a receiver none of it is of any use.
+  const { openTracer } = await import('./tracing/open-telemetry.ts')
+  const onArrival = (error: Error | undefined) => {
+    if (error === undefined) logger.info({ url: endpoint }, 'spans arrive again')
+    else logger.warn({ err: error, url: endpoint }, 'spans do not arrive, and are lost')
+  }
+  const tracer = openTracer({ endpoint, service, version, ratio: Number(ratio), onArrival })
+  shutdown.onClose('the spans', () => tracer.close())
+  return { scope, tracer }
 }
 
 /** The counts that this gateway shares with others, when a store is named for them. A store that is away does not keep it from starting. */
@@ -318,7 +345,11 @@ function codecs(registry: Registry, logger: Logger, shutdown: Shutdown): OpenCod
     waitFor('the schema registry', () => registry.codecFor(topic, schema), { logger, signal: shutdown.signal })
 }
 
-async function openWriters(kafka: Kafka, codec: OpenCodec, spill: Spill | undefined) {
+async function openWriters(
+  kafka: Kafka,
+  codec: OpenCodec,
+  { spill, tracing }: { spill: Spill | undefined; tracing: TracingDeps },
+) {
   const budget = createByteBudget(unacknowledgedBytesMax)
   const direct = spill?.direct ?? directSender(kafka.producer)
   const spilling = spill?.spilling ?? direct
@@ -346,11 +377,11 @@ async function openWriters(kafka: Kafka, codec: OpenCodec, spill: Spill | undefi
         schemaId: (await codec('events', 'event')).schemaId,
         partitionOf: defaultPartition,
       },
-      sender: budgetedSender(gatheringSender(spilling), budget),
+      sender: tracedSender(budgetedSender(gatheringSender(spilling), budget), tracing),
     },
-    leads: open<Lead>(leadPlan, spilling),
+    leads: open<Lead>(leadPlan, tracedSender(spilling, tracing)),
     // Whoever waits for a lead's outcome has no use for one that waits on a disk.
-    leadsNow: open<Lead>(leadPlan, direct),
+    leadsNow: open<Lead>(leadPlan, tracedSender(direct, tracing)),
     apiLogs: open<ApiLog>(
       {
         topic: 'api-logs',

@@ -43,6 +43,8 @@ const fieldsAllowed = [
   'client_id',
   'schema_id',
   'request_id',
+  'trace_id',
+  'span_id',
   'principal',
 ] as const
 

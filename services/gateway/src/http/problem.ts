@@ -5,6 +5,7 @@ import { StreamsError } from '@millrace/streams'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type Fault, GatewayError, type GatewayErrorCode, problems } from '../errors.ts'
 import { problemFaultsMax, retryAfterSeconds } from '../limits.ts'
+import { traceFields } from '../tracing/request-tracing.ts'
 
 /** The body of every error, RFC 9457. */
 export interface ProblemDocument {
@@ -138,7 +139,13 @@ function isFastifyError(error: unknown): error is FastifyError {
 }
 
 function logProblem(problem: GatewayError, error: unknown, request: FastifyRequest): void {
-  const fields = { err: error, code: problem.code, route: request.routeOptions.url, request_id: request.id }
+  const fields = {
+    err: error,
+    code: problem.code,
+    route: request.routeOptions.url,
+    request_id: request.id,
+    ...traceFields(request),
+  }
   if (problem.code === 'INTERNAL') request.log.error(fields, 'a request failed')
   else request.log.warn(fields, 'a request could not be served')
 }

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { GatewayError } from '../errors.ts'
 import { forbiddenLoggedPerMinuteMax, unauthenticatedPerMinuteMax } from '../limits.ts'
+import { traceFields } from '../tracing/request-tracing.ts'
 import { clientNetwork } from './client-address.ts'
 import type { Principal } from './gateway-app.ts'
 import { RequestCounts } from './rate-limit.ts'
@@ -34,7 +35,9 @@ export function createRefusals(deps: { readonly logger: FastifyBaseLogger; reado
       if (forbidden.add(id, nowMs()).count > forbiddenLoggedPerMinuteMax) return
       const { url: route } = request.routeOptions
       const by = keyId === null ? 'role' : 'API key'
-      const fields = { code: 'authz_fail', principal: id, route, method: request.method, request_id: request.id }
+      const { method, id: requestId } = request
+      const trace = traceFields(request)
+      const fields = { code: 'authz_fail', principal: id, route, method, request_id: requestId, ...trace }
       logger.warn(fields, `a caller was refused what its ${by} does not allow`)
     },
   }

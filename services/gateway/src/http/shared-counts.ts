@@ -1,4 +1,3 @@
-import type { Logger } from '@millrace/kit'
 import { rateLimitKeysMax, rateLimitLeaseMax, rateLimitLeasesPerWindow, rateLimitStoreRetryMs } from '../limits.ts'
 import { type Counted, type RequestCounter, RequestCounts } from './rate-limit.ts'
 
@@ -27,7 +26,7 @@ export interface LeaseStore {
 export interface SharedCountsDeps {
   readonly store: Pick<LeaseStore, 'take'>
   readonly nowMs: () => number
-  readonly logger: Pick<Logger, 'info' | 'warn'>
+  readonly logger: Record<'info' | 'warn', (fields: object, message: string) => void>
   /** Called for each request that was counted by this gateway alone, because the store is away. */
   readonly onCountedAlone: () => void
 }
