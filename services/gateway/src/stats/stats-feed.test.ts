@@ -53,7 +53,7 @@ describe('the feed', () => {
     const { view, hub, feed: to } = feed()
     const texts: string[] = []
     to.onStart({ offsets: [3], fromVeryBeginning: true, retentionMs: -1 })
-    const sink = { send: (text: string) => texts.push(text) > 0, end: () => {} }
+    const sink = { send: (text: string) => texts.push(text) > 0, hasRoom: true, onRoom: undefined, end: () => {} }
     hub.subscribe({ eventType: undefined, interval: undefined }, sink, undefined)
     to.onRecord(stats, { partition: 0, offset: 3 })
     to.onCaughtUp()

@@ -23,6 +23,8 @@ function client(answers = true) {
   const texts: string[] = []
   const sink = {
     ended: false,
+    hasRoom: true,
+    onRoom: undefined as (() => void) | undefined,
     send(text: string) {
       texts.push(text)
       return answers
@@ -68,6 +70,35 @@ describe('a client', () => {
     hub.subscribe(all, sink, '1.2')
     hub.publish(stats('view', '10s', 99), { partition: 0, offset: 3 })
     expect(counts()).toEqual(['2', '4', '5', '99'])
+  })
+
+  it('that missed more than it can take at once gets it as it reads, and what comes meanwhile behind it', () => {
+    const hub = new StatsHub({ ringMax: 4 })
+    hub.restart([0])
+    const publish = (i: number) => hub.publish(stats('view', '10s', i), { partition: 0, offset: i })
+    for (let i = 0; i < 5; i++) publish(i)
+    const { sink, counts } = client()
+    sink.hasRoom = false
+    hub.subscribe(all, sink, '1')
+    publish(5)
+    expect(counts()).toEqual([])
+    sink.hasRoom = true
+    sink.onRoom?.()
+    expect(counts()).toEqual(['1', '2', '3', '4', '5'])
+    publish(6)
+    expect(counts().at(-1)).toBe('6')
+  })
+
+  it('that never takes what it missed is asked to come back, and forgotten', () => {
+    const hub = new StatsHub({ ringMax: 4 })
+    hub.restart([0])
+    const publish = (i: number) => hub.publish(stats('view', '10s', i), { partition: 0, offset: i })
+    publish(0)
+    const { sink, counts } = client()
+    sink.hasRoom = false
+    hub.subscribe(all, sink, '0')
+    for (let i = 1; i < 20; i++) publish(i)
+    expect([hub.size, sink.ended, counts()]).toEqual([0, true, []])
   })
 
   it.each(['2.0.0', '9.9', 'x', '', '0.0', '1', '-1.2', '1e3.0'])(

@@ -14,6 +14,10 @@ export interface StatsFilter {
 export interface StatsSink {
   /** Takes one server-sent event, or says false: the client reads too slowly and is gone. */
   send(text: string): boolean
+  /** Whether much more fits than live updates need: then what was missed may follow. */
+  readonly hasRoom: boolean
+  /** Called when there may be room again. */
+  onRoom: (() => void) | undefined
   /** The hub is closing. */
   end(): void
 }
@@ -28,6 +32,8 @@ interface Update extends RecordPosition {
 interface Subscriber {
   readonly filter: StatsFilter
   readonly sink: StatsSink
+  /** What it has missed, and has not been sent yet: everything newer goes behind it. Empty for nearly all. */
+  missed: Update[]
 }
 
 /**
@@ -61,7 +67,10 @@ export class StatsHub {
     this.#ring = []
     this.#next = [...offsets]
     this.#ringFrom = [...offsets]
-    for (const subscriber of this.#subscribers) this.#send(subscriber, this.#control('reset'))
+    for (const subscriber of this.#subscribers) {
+      subscriber.missed = []
+      this.#send(subscriber, this.#control('reset'))
+    }
   }
 
   /** Takes in an update and sends it to whoever wants it. What is not newer than what was taken in before is passed over. */
@@ -77,7 +86,9 @@ export class StatsHub {
       this.#ring = this.#ring.slice(this.#ringMax)
     }
     for (const subscriber of this.#subscribers) {
-      if (wants(subscriber.filter, stats)) this.#send(subscriber, textOf(update))
+      if (!wants(subscriber.filter, stats)) continue
+      if (subscriber.missed.length === 0) this.#send(subscriber, textOf(update))
+      else this.#miss(subscriber, update)
     }
   }
 
@@ -90,7 +101,7 @@ export class StatsHub {
       const detail = `There are ${this.#streamsMax} open streams, which is the most this gateway serves.`
       throw new GatewayError('OVERLOADED', detail, { retryAfterSeconds: 30 })
     }
-    const subscriber = { filter, sink }
+    const subscriber: Subscriber = { filter, sink, missed: [] }
     this.#subscribers.add(subscriber)
     const from = lastEventId === undefined ? undefined : this.#parsePosition(lastEventId)
     if (from === undefined) this.#send(subscriber, this.#control(lastEventId === undefined ? 'ready' : 'reset'))
@@ -111,12 +122,33 @@ export class StatsHub {
     this.#subscribers.clear()
   }
 
+  /** What was missed may be more than a sink takes at once: it follows as the client reads, so that each connection brings it further. */
   #replay(subscriber: Subscriber, from: readonly number[]): void {
     this.#send(subscriber, ':\n\n')
-    for (const update of this.#ring) {
-      const missed = update.offset >= (from[update.partition] ?? 0)
-      if (missed && wants(subscriber.filter, update.stats) && !this.#send(subscriber, textOf(update))) return
+    subscriber.missed = this.#ring.filter(
+      ({ stats, partition, offset }) => offset >= (from[partition] ?? 0) && wants(subscriber.filter, stats),
+    )
+    subscriber.sink.onRoom = () => this.#catchUp(subscriber)
+    this.#catchUp(subscriber)
+  }
+
+  #catchUp(subscriber: Subscriber): void {
+    const { missed, sink } = subscriber
+    let sent = 0
+    for (const update of missed) {
+      if (!sink.hasRoom || !this.#send(subscriber, textOf(update))) break
+      sent++
     }
+    if (sent > 0) subscriber.missed = missed.slice(sent)
+  }
+
+  /** The update goes behind what was missed; who falls behind as far as the ring reaches is asked to come back. */
+  #miss(subscriber: Subscriber, update: Update): void {
+    subscriber.missed.push(update)
+    if (subscriber.missed.length <= this.#ringMax * 2) return
+    this.#subscribers.delete(subscriber)
+    subscriber.missed = []
+    subscriber.sink.end()
   }
 
   /** The position that an id stands for; undefined when it is none of ours, or the ring does not reach back to it. */

@@ -4,6 +4,7 @@ import type { StatsSink } from './stats-hub.ts'
 
 /** The body of one `GET /stats/stream`: keeps what the client has not read yet, and ends when that becomes too much. */
 export class StatsStream extends Readable implements StatsSink {
+  onRoom: (() => void) | undefined
   readonly #bytesMax: number
 
   constructor(bytesMax: number = statsStreamBufferBytesMax) {
@@ -11,8 +12,14 @@ export class StatsStream extends Readable implements StatsSink {
     this.#bytesMax = bytesMax
   }
 
+  /** Half of the bound is left for updates that come meanwhile. */
+  get hasRoom(): boolean {
+    return this.readableLength < this.#bytesMax / 2
+  }
+
   override _read(): void {
-    // Nothing to fetch: updates are pushed as they come.
+    // Updates are pushed as they come; only what was missed before is fetched.
+    this.onRoom?.()
   }
 
   send(text: string): boolean {
