@@ -11,7 +11,9 @@ import { freePorts } from '../../../deploy/local/src/ports.ts'
 import { baseEnvironment } from '../../../deploy/local/src/process.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '')
-const readyWithinMs = 60_000
+const readyWithinMs = 120_000
+/** Of one question while it starts: a busy machine is slow to answer. */
+const answerWithinMs = 5_000
 
 /** A Kafka of one test, which may be killed and stopped without anybody else noticing. */
 export interface OwnKafka {
@@ -65,7 +67,7 @@ export async function prepareOwnKafka(): Promise<OwnKafka> {
         stdio: 'ignore',
       })
       const deadline = Date.now() + readyWithinMs
-      while (!(await component.isReady(AbortSignal.timeout(1_000)).catch(() => false))) {
+      while (!(await component.isReady(AbortSignal.timeout(answerWithinMs)).catch(() => false))) {
         if (Date.now() > deadline || child.exitCode !== null) throw new Error('the Kafka of this test does not start')
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
