@@ -67,6 +67,8 @@ export class JsonCursor {
   /** Where the value that was read last begins and ends; a string's quotes are included. */
   start = 0
   end = 0
+  /** False once a string since `open` has held anything but ASCII. True at `finish` means that the whole text was ASCII, for nothing else may stand outside of strings. */
+  isAscii = true
   /** Whether the last string holds escapes, and whether it is ASCII: `text` decodes by it. */
   #escaped = false
   #ascii = true
@@ -97,6 +99,7 @@ export class JsonCursor {
     this.#root = range.root
     this.#depth = 0
     if (this.faults.length > 0) this.faults = []
+    this.isAscii = true
     this.#space()
   }
 
@@ -293,6 +296,8 @@ export class JsonCursor {
   /** Passes what lies deeper than the bound by counting brackets: its content is refused anyway, only its end matters. */
   #skipTooDeep(kind: 'object' | 'array'): JsonKind {
     this.#fault('TOO_DEEP', `is nested deeper than ${jsonDepthMax} levels`)
+    // Nobody looks at what stands between the brackets.
+    this.isAscii = false
     const faults = this.faults.length
     let open = 0
     do {
@@ -320,6 +325,7 @@ export class JsonCursor {
       if (byte === quote) {
         this.at = at + 1
         this.#ascii = seen < 0x80
+        if (seen >= 0x80) this.isAscii = false
         return
       }
       if (byte < 0x20) {
