@@ -16,6 +16,8 @@ export interface Answer {
   // The tests look into the answer and compare; its shape is what they are about.
   // biome-ignore lint/suspicious/noExplicitAny: see above
   readonly body: any
+  /** The body as it came. */
+  readonly text: string
 }
 
 /** Reads a required variable: integration tests fail without their servers, they are never skipped. */
@@ -60,14 +62,24 @@ export class GatewayClient {
     return this.#request('POST', path, body, { 'content-type': contentType })
   }
 
-  async #request(method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<Answer> {
+  postBytes(path: string, body: Uint8Array<ArrayBuffer>, headers: Record<string, string>): Promise<Answer> {
+    return this.#request('POST', path, body, headers)
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    body?: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const authorization: Record<string, string> =
       this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
     const init: RequestInit = { method, headers: { ...authorization, ...headers } }
     const response = await fetch(`${this.#url}${path}`, body === undefined ? init : { ...init, body })
     const text = await response.text()
     const isJson = (response.headers.get('content-type') ?? '').includes('json')
-    return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }
+    const parsed = isJson && text !== '' ? JSON.parse(text) : text
+    return { status: response.status, headers: response.headers, body: parsed, text }
   }
 }
 
