@@ -121,6 +121,42 @@ describe('EventRepository.page', () => {
     }
   })
 
+  it('loses and repeats nothing while events arrive before, between and after', async () => {
+    const reader = uniqueName('meanwhile')
+    const eventAt = (name: string, timestampMs: number): StoredEvent => ({
+      eventId: name,
+      userId: reader,
+      eventType: 'view',
+      timestampMs,
+      value: null,
+      metadata: '{}',
+    })
+    // Three at each time, so that pages end among events of one time.
+    const there = Array.from({ length: 12 }, (_, i) => eventAt(`m-${i}`, startMs + Math.floor(i / 3)))
+    await insertEvents(there)
+    const seen: StoredEvent[] = []
+    let cursor: string | undefined
+    let page = 0
+    do {
+      const found = await events.page({ userId: reader, limit: 2, cursor })
+      seen.push(...found.events)
+      cursor = found.nextCursor ?? undefined
+      const last = found.events.at(-1)
+      if (last === undefined || page++ > 3) continue
+      // At the time at which the page ended, on both sides of it, and newer and older than everything; and what was shown comes once more.
+      const times = [startMs + 1_000, last.timestampMs, last.timestampMs, startMs - 1]
+      await insertEvents([...times.map((ms, i) => eventAt(`${i === 1 ? 'a' : 'z'}-${page}-${i}`, ms)), last])
+    } while (cursor !== undefined)
+    const isFirst = (event: StoredEvent) => event.eventId.startsWith('m-')
+    const names = (list: readonly StoredEvent[]) => list.map(({ eventId }) => eventId)
+    expect(names(seen.filter(isFirst)).sort()).toEqual(names(there).sort())
+    expect(new Set(names(seen)).size, 'nothing comes twice').toBe(seen.length)
+    expect(names(seen), 'what came in before the cursor is not among later pages').not.toContain('z-1-0')
+    expect(names(seen), 'what came in behind it is').toContain('z-1-3')
+    const keys = seen.map(({ timestampMs, eventId }) => `${timestampMs} ${eventId}`)
+    expect(keys).toEqual(keys.toSorted().reverse())
+  })
+
   it('filters by type and by time, end excluded', async () => {
     const clicks = await events.page({ userId, eventType: 'click', limit: 100 })
     expect(clicks.events).toEqual(newestFirst.filter((event) => event.eventType === 'click'))

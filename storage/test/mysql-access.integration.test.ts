@@ -204,6 +204,20 @@ describe('an API key', () => {
     expect((await keys.list()).map(({ id }) => id)).toContain(key.id)
   })
 
+  it('is among the newest of its account, and of all', async () => {
+    const { username } = await makeUser()
+    for (let i = 0; i < 3; i++) await makeKey(username)
+    const all = await keys.list(username)
+    const newest = await keys.newest({ username, limit: 2 })
+    expect(newest.map(({ id }) => id)).toEqual(
+      all
+        .map(({ id }) => id)
+        .reverse()
+        .slice(0, 2),
+    )
+    expect(await keys.newest({ limit: 1 })).toHaveLength(1)
+  })
+
   it('is revoked once, and goes with its owner', async () => {
     const { username } = await makeUser()
     const key = await makeKey(username)
