@@ -51,6 +51,9 @@ const guarded: readonly {
     roles: ['admin'],
   },
   { method: 'DELETE', url: '/api/v1/lead-fields/7b0c1d2e-0000-4000-8000-000000000000', roles: ['admin'] },
+  { method: 'GET', url: '/api/v1/api-keys', roles: ['admin'] },
+  { method: 'POST', url: '/api/v1/api-keys', body: {}, roles: ['admin'] },
+  { method: 'DELETE', url: '/api/v1/api-keys/AbCdEf0123456789', roles: ['admin'] },
 ]
 
 const publicRoutes = [
@@ -74,7 +77,10 @@ describe('access', () => {
           .filter(([, operation]) => operation.security === undefined)
           .map(
             ([method]) =>
-              `${method.toUpperCase()} ${path.replace(/\{(lead_)?id\}/, '7b0c1d2e-0000-4000-8000-000000000000').replace('{event_id}', 'e-1')}`,
+              `${method.toUpperCase()} ${path
+                .replace(/\{(lead_)?id\}/, '7b0c1d2e-0000-4000-8000-000000000000')
+                .replace('{key_id}', 'AbCdEf0123456789')
+                .replace('{event_id}', 'e-1')}`,
           ),
     )
     expect(described.filter((route) => !paths.has(route))).toEqual([])
@@ -456,6 +462,8 @@ describe('the document of the API', () => {
     const document = (await test.app.inject({ url: '/openapi.json' })).json()
     expect(document.openapi).toBe('3.1.0')
     expect(Object.keys(document.paths).sort()).toEqual([
+      '/api/v1/api-keys',
+      '/api/v1/api-keys/{key_id}',
       '/api/v1/events',
       '/api/v1/events/{event_id}/receipt',
       '/api/v1/health',
