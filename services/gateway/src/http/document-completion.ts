@@ -31,8 +31,8 @@ const headers = {
   RateLimit: {
     description: 'How many of them are left (`r`), and the seconds until they are counted anew (`t`).',
     required: true,
-    schema: { type: 'integer', minimum: 1 },
-    example: 60,
+    schema: { type: 'string' },
+    example: '"account";r=999999;t=60',
   },
   'Retry-After': {
     description: 'Seconds to wait before the request is sent again.',

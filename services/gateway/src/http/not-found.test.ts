@@ -20,6 +20,11 @@ describe('an address that does not know the method', () => {
     },
   )
 
+  it('does not take a word of the path for the parameter of another route', async () => {
+    const answer = await test.app.inject({ method: 'DELETE', url: '/api/v1/leads/process-bulk' })
+    expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'POST'])
+  })
+
   it('says so whatever the body is', async () => {
     const headers = { 'content-type': 'text/strange', 'content-encoding': 'nothing-known' }
     const answer = await test.app.inject({ method: 'DELETE', url: '/api/v1/stats', headers, body: 'x' })

@@ -4,6 +4,7 @@ import type { GatewayApp } from './gateway-app.ts'
 import { sendProblem } from './problem.ts'
 
 interface KnownRoute {
+  readonly url: string
   readonly path: RegExp
   readonly method: string
 }
@@ -12,7 +13,7 @@ interface KnownRoute {
 export function registerNotFound(app: GatewayApp): void {
   const known: KnownRoute[] = []
   app.addHook('onRoute', ({ url, method }) => {
-    for (const name of [method].flat()) known.push({ path: pathPattern(url), method: name })
+    for (const name of [method].flat()) known.push({ url, path: pathPattern(url), method: name })
   })
   // Before the body is looked at: a body of an unknown type, or without one, is not what is wrong with such a request.
   app.addHook('onRequest', (request, _reply, done) => {
@@ -25,7 +26,10 @@ export function registerNotFound(app: GatewayApp): void {
 
 function notFound(known: readonly KnownRoute[], request: FastifyRequest): GatewayError {
   const path = request.url.split('?', 1)[0] ?? ''
-  const methods = new Set(known.filter((route) => route.path.test(path)).map((route) => route.method))
+  const matching = known.filter((route) => route.path.test(path))
+  // An address that is written out is not meant by the parameter of another route.
+  const exact = matching.filter((route) => route.url === path)
+  const methods = new Set((exact.length > 0 ? exact : matching).map((route) => route.method))
   if (methods.size === 0 || methods.has(request.method)) {
     return new GatewayError('ROUTE_NOT_FOUND', 'There is nothing at this address: /docs lists what there is.')
   }
