@@ -18,7 +18,7 @@ export interface RouteFacts {
 }
 
 /** Node or Fastify answer these before a route is found, or whatever the route. */
-const ofEveryRoute = [
+export const problemsOfEveryRoute = [
   'BAD_REQUEST',
   'REQUEST_TIMEOUT',
   'HEADERS_TOO_LARGE',
@@ -37,7 +37,7 @@ const bodyMethods: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE']
 
 /** Every error that a route can answer with: those it names, and those that follow from what it takes and from whom. */
 export function problemsOfRoute({ method, url, config, schema }: RouteFacts): GatewayErrorCode[] {
-  const codes = new Set<GatewayErrorCode>(ofEveryRoute)
+  const codes = new Set<GatewayErrorCode>(problemsOfEveryRoute)
   const add = (...more: readonly GatewayErrorCode[]) => {
     for (const code of more) codes.add(code)
   }
