@@ -34,12 +34,13 @@ import type { TopicWriter } from './kafka/ports.ts'
 import { registerFieldRoutes } from './leads/field-routes.ts'
 import { LeadAnswers } from './leads/lead-answers.ts'
 import type { LeadOutcomes } from './leads/lead-outcomes.ts'
+import { registerLeadPrivacyRoutes } from './leads/lead-privacy-routes.ts'
 import { registerLeadQueryRoutes } from './leads/lead-query-routes.ts'
 import { createLeadReader } from './leads/lead-reader.ts'
 import { registerLeadRoutes } from './leads/lead-routes.ts'
 import { createLeadDesk } from './leads/lead-submission.ts'
 import type { LiveLeadFields } from './leads/live-fields.ts'
-import type { LeadFieldStore, LeadStore } from './leads/ports.ts'
+import type { LeadFieldStore, LeadPrivacyStore, LeadStore } from './leads/ports.ts'
 import {
   bodyBytesMax,
   connectionsCheckMs,
@@ -86,6 +87,7 @@ export interface GatewayDeps {
   /** For leads whose outcome is waited for: writes them to Kafka and nowhere else. */
   readonly leadsNow: TopicWriter<Lead>
   readonly leadStore: LeadStore
+  readonly leadPrivacy: LeadPrivacyStore
   readonly leadFieldStore: LeadFieldStore
   readonly leadFields: Pick<LiveLeadFields, 'of' | 'all' | 'refresh'>
   readonly leadOutcomes: LeadOutcomes
@@ -276,6 +278,7 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
   registerLeadRoutes(app, { desk, onItems })
   const answers = new LeadAnswers(deps.nowMs)
   registerLeadQueryRoutes(app, { leadStore: deps.leadStore, leadFields: deps.leadFields, answers })
+  registerLeadPrivacyRoutes(app, { privacy: deps.leadPrivacy, onErased: () => answers.forget() })
   registerFieldRoutes(app, {
     store: deps.leadFieldStore,
     // When it cannot be read now, the change is made nevertheless, and known to this gateway as soon as to the others.

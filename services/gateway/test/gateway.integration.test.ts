@@ -344,7 +344,10 @@ describe('leads', () => {
     const first = await process(lead)
     expect([first.status, first.json.outcome]).toEqual([201, 'stored'])
     const again = await process(lead)
-    expect([again.status, again.json]).toEqual([200, { lead_id: first.json.lead_id, outcome: 'duplicate' }])
+    expect([again.status, again.json]).toEqual([
+      200,
+      { lead_id: first.json.lead_id, outcome: 'duplicate', duplicate_of: first.json.lead_id },
+    ])
     const other = await process({ ...lead, first_name: 'Zoe' })
     expect([other.status, other.json.code]).toEqual([422, 'LEAD_CONFLICT'])
     expect(other.json.lead_id).toBe(first.json.lead_id)

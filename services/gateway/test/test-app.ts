@@ -100,7 +100,9 @@ export async function openTestApp(
     leadStore: {
       list: async () => ({ leads: [], total: 0, totalIsExact: true, nextCursor: null }),
       byId: async () => undefined,
+      historyOf: async () => [],
     },
+    leadPrivacy: { erase: async () => undefined, exportPerson: async () => undefined },
     leadFieldStore: leadFields,
     leadFields: liveFields,
     leadOutcomes: outcomes,

@@ -5,6 +5,8 @@ export const scopes = [
   'stats:read',
   'leads:write',
   'leads:read',
+  'leads:erase',
+  'leads:export',
   'lead-fields:read',
   'lead-fields:write',
   'api-keys:read',

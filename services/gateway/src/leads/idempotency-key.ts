@@ -21,8 +21,14 @@ export const IdempotencyHeaders = Type.Object({
 export function idempotencyKey(request: FastifyRequest): string | undefined {
   const header = request.headers['idempotency-key']
   if (header === undefined) return undefined
-  const isKey = typeof header === 'string' && header.length <= idempotencyKeyCharsMax && /^[\x21-\x7e]+$/.test(header)
-  if (isKey) return header
-  const detail = `must be 1 to ${idempotencyKeyCharsMax} visible ASCII characters`
-  throw invalidParameter([{ in: 'header', pointer: '/idempotency-key', detail }])
+  if (typeof header === 'string' && isIdempotencyKey(header)) return header
+  throw invalidParameter([{ in: 'header', pointer: '/idempotency-key', detail: keyRule }])
 }
+
+/** Whether a text may be a key: in the header, or of one lead of a bulk request. */
+export function isIdempotencyKey(text: string): boolean {
+  return text.length <= idempotencyKeyCharsMax && /^[\x21-\x7e]+$/.test(text)
+}
+
+/** What a key must be, for faults. */
+export const keyRule = `must be 1 to ${idempotencyKeyCharsMax} visible ASCII characters`

@@ -21,6 +21,7 @@ beforeAll(async () => {
         return { leads: [], total, totalIsExact: true, nextCursor: null }
       },
       byId: async () => undefined,
+      historyOf: async () => [],
     },
   })
   const fields = '[{"name":"budget","type":"integer"},{"name":"plan","type":"enum","values":["free","pro"]}]'

@@ -18,7 +18,9 @@ import { problemResponses } from '../schema/response.ts'
 import { readTimeRange, timeParameter } from '../schema/time.ts'
 import { attributeParameterPattern, attributeQueryDescription, readAttributeConditions } from './attribute-query.ts'
 import type { LeadAnswer, LeadAnswers } from './lead-answers.ts'
-import { exampleLeadId, exampleStoredLead, StoredLead, toStoredLead } from './lead-shape.ts'
+import { LeadLife, toLeadLife } from './lead-history-shape.ts'
+import { LeadParams } from './lead-params.ts'
+import { exampleStoredLead, StoredLead, toStoredLead } from './lead-shape.ts'
 import type { LeadFields } from './live-fields.ts'
 import type { LeadListing, LeadStore } from './ports.ts'
 
@@ -85,14 +87,6 @@ const LeadsPage = Type.Object(
   },
 )
 
-const LeadParams = Type.Object({
-  lead_id: Type.String({
-    pattern: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$',
-    'x-rule': 'must be a UUID',
-    examples: [exampleLeadId],
-  }),
-})
-
 const sharedDescription =
   'Answers are shared by all who ask the same within a second, so they may be as old. They have an ETag: sent as If-None-Match, the same answer is 304 without a body.'
 const NotModified = Type.Unsafe<undefined>({ type: 'null', description: 'As it was when its ETag was given out.' })
@@ -147,16 +141,16 @@ export function registerLeadQueryRoutes(
     schema: {
       tags: ['leads'],
       operationId: 'getLead',
-      summary: 'One stored lead',
+      summary: 'One lead, and what became of it',
       description: sharedDescription,
       params: LeadParams,
-      response: { 200: StoredLead, 304: NotModified, ...problemResponses(...refusals, 'LEAD_NOT_FOUND') },
+      response: { 200: LeadLife, 304: NotModified, ...problemResponses(...refusals, 'LEAD_NOT_FOUND') },
     },
     handler: async (request, reply) => {
       const id = request.params.lead_id.toLowerCase()
       const answer = await answers.read(id, async () => {
-        const lead = await leadStore.byId(id)
-        return lead === undefined ? undefined : toStoredLead(lead)
+        const [lead, history] = await Promise.all([leadStore.byId(id), leadStore.historyOf(id)])
+        return toLeadLife(id, lead, history)
       })
       return sendAnswer(request, reply, answer)
     },

@@ -26,6 +26,7 @@ const stored: KeptLead = {
   consent: true,
   attributes: '{"plan":"pro"}',
   status: 'stored',
+  duplicateOf: null,
   submittedBy: 'id-of-user',
   requestId: 'r',
   receivedAt: new Date(1_700_000_000_000),
@@ -42,6 +43,7 @@ beforeAll(async () => {
         return { leads: [stored], total: 1, totalIsExact: true, nextCursor: null }
       },
       byId: async (id) => (id === stored.leadId ? stored : undefined),
+      historyOf: async () => [],
     },
   })
 })
@@ -83,12 +85,23 @@ describe('a synchronous lead', () => {
   it('answers duplicate for what is stored already', async () => {
     decide('duplicate')
     const answer = await post('/lead/process', lead)
-    expect([answer.statusCode, answer.json().outcome]).toEqual([200, 'duplicate'])
+    const lead_id = test.leads.written[0]?.lead_id
+    // Of a sink that does not say yet what it is a duplicate of: nothing but the lead itself.
+    expect([answer.statusCode, answer.json()]).toEqual([200, { lead_id, outcome: 'duplicate', duplicate_of: lead_id }])
+  })
+
+  it('answers duplicate with the first lead of the person and source', async () => {
+    decide('duplicate', null, stored.leadId)
+    const answer = await post('/lead/process', lead)
+    const lead_id = test.leads.written[0]?.lead_id
+    const outcome = { lead_id, outcome: 'duplicate', duplicate_of: stored.leadId }
+    expect([answer.statusCode, answer.json()]).toEqual([200, outcome])
   })
 
   it.each([
     ['conflict', 'LEAD_CONFLICT'],
     ['rejected', 'LEAD_REJECTED'],
+    ['erased', 'LEAD_REJECTED'],
     ['something new', 'LEAD_REJECTED'],
   ])('answers 422 for %s, with the reason', async (outcome, code) => {
     decide(outcome, 'email: too long')

@@ -4,14 +4,14 @@ import { Type } from 'typebox'
 import { GatewayError } from '../errors.ts'
 import { takeBytes } from '../http/body.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
-import { readStrictJson } from '../json/strict-json.ts'
 import { durabilities, durabilityDescription } from '../kafka/ports.ts'
 import { batchBodyBytesMax, leadsPerRequestMax } from '../limits.ts'
 import { problemResponses } from '../schema/response.ts'
+import { readBulkJson, readBulkLines } from './bulk-body.ts'
 import { IdempotencyHeaders, idempotencyKey } from './idempotency-key.ts'
-import { exampleLead, LeadInput } from './lead-schema.ts'
+import { BulkLeadInput, exampleLead, LeadInput } from './lead-schema.ts'
 import { exampleLeadId } from './lead-shape.ts'
-import { type BulkItem, type LeadDesk, readBulkBody, type Submission } from './lead-submission.ts'
+import type { BulkItem, LeadDesk, Submission } from './lead-submission.ts'
 
 /** What the routes that take leads need. */
 export interface LeadRoutesDeps {
@@ -22,7 +22,16 @@ export interface LeadRoutesDeps {
 const keyDescription =
   'Idempotency-Key (header, at most 255 characters) makes a repetition safe: the lead gets the same lead_id, and is stored once.'
 
-const outcomeShape = Type.Object({ lead_id: Type.String(), outcome: Type.Enum(['stored', 'duplicate']) })
+const outcomeShape = Type.Object({
+  lead_id: Type.String(),
+  outcome: Type.Enum(['stored', 'duplicate']),
+  duplicate_of: Type.Optional(
+    Type.String({
+      description:
+        'Of a duplicate: the lead_id of the first lead of this person and source; its own when the same lead was sent again.',
+    }),
+  ),
+})
 const StoredNow = Type.Object(outcomeShape.properties, {
   title: 'LeadOutcome',
   description: 'stored',
@@ -30,8 +39,9 @@ const StoredNow = Type.Object(outcomeShape.properties, {
 })
 const StoredBefore = Type.Object(outcomeShape.properties, {
   title: 'LeadOutcome',
-  description: 'duplicate: the same lead is stored already',
-  examples: [{ lead_id: exampleLeadId, outcome: 'duplicate' }],
+  description:
+    'duplicate: the same lead is stored already, or another lead of this person and source, of which this one is kept as a duplicate',
+  examples: [{ lead_id: exampleLeadId, outcome: 'duplicate', duplicate_of: exampleLeadId }],
 })
 const Durable = Type.Enum([...durabilities], { description: durabilityDescription })
 const Taken = Type.Object(
@@ -126,7 +136,10 @@ function registerSubmission(app: GatewayApp, { desk, onItems }: LeadRoutesDeps):
       const { leadId, outcome } = await desk.process(request.body, submissionOf(request))
       const status = statusOf(outcome, leadId)
       onItems(1, 0)
-      return reply.code(status).send({ lead_id: leadId, outcome: status === 201 ? 'stored' : 'duplicate' })
+      if (status === 201) return reply.code(201).send({ lead_id: leadId, outcome: 'stored' })
+      return reply
+        .code(200)
+        .send({ lead_id: leadId, outcome: 'duplicate', duplicate_of: outcome.duplicate_of ?? leadId })
     },
   })
 
@@ -152,12 +165,35 @@ function registerSubmission(app: GatewayApp, { desk, onItems }: LeadRoutesDeps):
   })
 }
 
+const bulkMediaTypes = ['application/json', 'application/x-ndjson'] as const
+
+const bulkArray = Type.Array(BulkLeadInput, { minItems: 1, maxItems: leadsPerRequestMax })
+
+/** The forms in which a bulk request comes, for the API's document. */
+const BulkBodies = {
+  'application/json': {
+    schema: Type.Union([bulkArray, Type.Object({ leads: bulkArray }, { additionalProperties: false })], {
+      examples: [[exampleLead], { leads: [{ ...exampleLead, idempotency_key: 'order-4711' }] }],
+    }),
+  },
+  'application/x-ndjson': {
+    schema: Type.String({
+      description: 'One lead per line.',
+      examples: [`${JSON.stringify(exampleLead)}\n${JSON.stringify(exampleLead)}\n`],
+    }),
+  },
+}
+
+function isNdjson(request: FastifyRequest): boolean {
+  return request.headers['content-type']?.startsWith('application/x-ndjson') === true
+}
+
 function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void {
   void app.register(async (scope: GatewayApp) => {
     // The body stays bytes until the handler has it: faults of its content belong to single leads here, not to the request.
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(
-      'application/json',
+      [...bulkMediaTypes],
       { parseAs: 'buffer' },
       async (request: FastifyRequest, body: Buffer) => {
         takeBytes(request, body)
@@ -175,18 +211,9 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
         tags: ['leads'],
         operationId: 'processLeads',
         summary: 'Takes many leads and answers for each when they are safe',
-        description: `At most ${leadsPerRequestMax} leads in 8 MiB. 202 when all were taken, 207 when some were not. ${keyDescription} In a bulk request it stands for all of its leads in their order.`,
+        description: `At most ${leadsPerRequestMax} leads in 8 MiB. 202 when all were taken, 207 when some were not. ${keyDescription} In a bulk request it stands for all of its leads in their order; a lead may have an idempotency_key of its own.`,
         headers: IdempotencyHeaders,
-        body: Type.Union(
-          [
-            Type.Array(LeadInput, { minItems: 1, maxItems: leadsPerRequestMax }),
-            Type.Object(
-              { leads: Type.Array(LeadInput, { minItems: 1, maxItems: leadsPerRequestMax }) },
-              { additionalProperties: false },
-            ),
-          ],
-          { examples: [[exampleLead], { leads: [exampleLead] }] },
-        ),
+        body: { content: BulkBodies },
         response: {
           202: AllTaken,
           207: SomeTaken,
@@ -206,7 +233,8 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
       },
       handler: async (request, reply) => {
         const body: unknown = request.body
-        const bulk = readBulkBody(readStrictJson(Buffer.isBuffer(body) ? body : Buffer.alloc(0)))
+        const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+        const bulk = isNdjson(request) ? readBulkLines(bytes) : readBulkJson(bytes)
         const { taken: results, durability } = await desk.acceptAll(bulk, submissionOf(request))
         const rejected = results.filter((item) => item.status === 'rejected').length
         const accepted = results.length - rejected

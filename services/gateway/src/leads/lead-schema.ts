@@ -1,5 +1,5 @@
 import { type Static, type TSchemaOptions, Type } from 'typebox'
-import { leadEmailCharsMax, leadTextCharsMax } from '../limits.ts'
+import { idempotencyKeyCharsMax, leadEmailCharsMax, leadTextCharsMax } from '../limits.ts'
 
 /** No control characters. */
 const line = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
@@ -74,3 +74,19 @@ export const LeadInput = Type.Object(
   },
 )
 export type LeadInput = Static<typeof LeadInput>
+
+/** A lead of a bulk request, which may carry a key of its own. */
+export const BulkLeadInput = Type.Object(
+  {
+    ...LeadInput.properties,
+    idempotency_key: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: idempotencyKeyCharsMax,
+        pattern: '^[\\x21-\\x7e]+$',
+        description: 'As the header Idempotency-Key of a request with this lead alone; before that of the request.',
+      }),
+    ),
+  },
+  { additionalProperties: false, title: 'BulkLead' },
+)

@@ -21,6 +21,7 @@ export const exampleStoredLead = {
   campaign: null,
   consent: null,
   attributes: { plan: 'pro' },
+  duplicate_of: null,
   submitted_by: '0190c5a4-0000-7000-8000-000000000001',
   request_id: '2bf26168-85b3-4f29-974a-b83a6c164fb3',
   received_at: '2025-11-24T16:00:00.000Z',
@@ -31,10 +32,10 @@ export const exampleStoredLead = {
 export const StoredLead = Type.Object(
   {
     lead_id: Type.String(),
-    status: Type.String(),
-    first_name: Type.String(),
-    last_name: Type.String(),
-    email: Type.String(),
+    status: Type.String({ description: 'stored, duplicate or erased.' }),
+    first_name: nullableText,
+    last_name: nullableText,
+    email: nullableText,
     phone: nullableText,
     date_of_birth: nullableText,
     address: nullableText,
@@ -45,6 +46,10 @@ export const StoredLead = Type.Object(
     campaign: nullableText,
     consent: Type.Unsafe<boolean | null>({ type: ['boolean', 'null'] }),
     attributes: Type.Object({}, { additionalProperties: true }),
+    duplicate_of: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'Of a duplicate: the lead_id of the first lead of this person and source.',
+    }),
     submitted_by: Type.String({ description: 'The account that submitted it.' }),
     request_id: Type.String(),
     received_at: Type.String({ description: 'ISO 8601.' }),
@@ -52,7 +57,7 @@ export const StoredLead = Type.Object(
   },
   {
     title: 'StoredLead',
-    description: 'The lead.',
+    description: 'The lead. Of an erased one everything personal is null.',
     examples: [exampleStoredLead],
   },
 )
@@ -60,12 +65,14 @@ export type StoredLead = Static<typeof StoredLead>
 
 /** A lead of the store as the API gives it out. */
 export function toStoredLead(lead: KeptLead): StoredLead {
+  // The columns of an erased lead are empty where they cannot be null.
+  const isErased = lead.status === 'erased'
   return {
     lead_id: lead.leadId,
     status: lead.status,
-    first_name: lead.firstName,
-    last_name: lead.lastName,
-    email: lead.email,
+    first_name: isErased ? null : lead.firstName,
+    last_name: isErased ? null : lead.lastName,
+    email: isErased ? null : lead.email,
     phone: lead.phone,
     date_of_birth: lead.dateOfBirth,
     address: lead.address,
@@ -76,6 +83,7 @@ export function toStoredLead(lead: KeptLead): StoredLead {
     campaign: lead.campaign,
     consent: lead.consent,
     attributes: JSON.parse(lead.attributes),
+    duplicate_of: lead.duplicateOf,
     submitted_by: lead.submittedBy,
     request_id: lead.requestId,
     received_at: lead.receivedAt.toISOString(),

@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Lead, LeadOutcome } from '@millrace/schemas'
 import { type Fault, GatewayError } from '../errors.ts'
 import { invalidBody } from '../http/validation.ts'
-import type { JsonFault } from '../json/json-cursor.ts'
 import type { Durability, TopicWriter } from '../kafka/ports.ts'
-import { jsonFaultsMax, leadsPerRequestMax } from '../limits.ts'
+import type { BulkLead } from './bulk-body.ts'
+import { isIdempotencyKey, keyRule } from './idempotency-key.ts'
 import { leadId } from './lead-id.ts'
 import type { LeadOutcomes } from './lead-outcomes.ts'
 import type { LeadReader } from './lead-reader.ts'
@@ -35,15 +35,7 @@ export interface LeadDesk {
   /** Writes one lead and waits for its outcome. Throws also `OUTCOME_PENDING` with the `lead_id`, `NOT_READY` and `OVERLOADED`. */
   process(value: unknown, submission: Submission): Promise<{ leadId: string; outcome: LeadOutcome }>
   /** Writes the valid leads of a bulk request, at once; the others come back with their faults. */
-  acceptAll(bulk: BulkBody, submission: Submission): Promise<Taken<readonly BulkItem[]>>
-}
-
-/** The leads of a bulk request, and where they lie in its body. */
-export interface BulkBody {
-  readonly values: readonly unknown[]
-  /** '' for an array, '/leads' for an object with that member. */
-  readonly root: string
-  readonly contentFaults: readonly JsonFault[]
+  acceptAll(bulk: readonly BulkLead[], submission: Submission): Promise<Taken<readonly BulkItem[]>>
 }
 
 /** Leads that are checked in one go before other requests get their turn: about 5 ms. */
@@ -96,19 +88,20 @@ export function createLeadDesk(deps: {
     return { leadId: lead.lead_id, outcome }
   }
 
-  async function acceptAll(bulk: BulkBody, submission: Submission): Promise<Taken<readonly BulkItem[]>> {
-    const contentFaults = byItem(bulk)
+  async function acceptAll(bulk: readonly BulkLead[], submission: Submission): Promise<Taken<readonly BulkItem[]>> {
     const items: BulkItem[] = []
     const valid: Lead[] = []
-    for (const [index, value] of bulk.values.entries()) {
-      if (index % leadsPerTurn === leadsPerTurn - 1) await nextTurn()
-      const at = { root: `${bulk.root}/${index}`, nowMs: submission.receivedAtMs }
-      const faults = [...(contentFaults.get(index) ?? []), ...reader.faults(value, at)]
-      if (faults.length > 0) {
-        items.push({ index, status: 'rejected', errors: faults })
+    for (const [place, sent] of bulk.entries()) {
+      if (place % leadsPerTurn === leadsPerTurn - 1) await nextTurn()
+      const { index, pointer } = sent
+      const { value, key, keyFaults } = takeKey(sent)
+      const own = value === undefined ? [] : reader.faults(value, { root: pointer, nowMs: submission.receivedAtMs })
+      if (sent.faults.length + keyFaults.length + own.length > 0) {
+        items.push({ index, status: 'rejected', errors: [...sent.faults, ...keyFaults, ...own] })
         continue
       }
-      const lead = toLead(value, submission, index)
+      // A key of its own stands for the lead wherever it is sent; the request's key for its place in this request.
+      const lead = key === undefined ? toLead(value, submission, index) : toLead(value, { ...submission, key })
       valid.push(lead)
       items.push({ index, status: 'accepted', lead_id: lead.lead_id })
     }
@@ -116,52 +109,6 @@ export function createLeadDesk(deps: {
   }
 
   return { accept, process, acceptAll }
-}
-
-/** The leads of a parsed bulk body. Throws `INVALID_BODY` and `BODY_TOO_LARGE`. */
-export function readBulkBody(body: { readonly value: unknown; readonly faults: readonly JsonFault[] }): BulkBody {
-  const { value, faults: contentFaults } = body
-  const tooDeep = contentFaults.filter((fault) => fault.code === 'TOO_DEEP')
-  // What is nested too deep was not parsed; and of more faults than are kept, nobody knows which leads they are in.
-  if (tooDeep.length > 0 || contentFaults.length >= jsonFaultsMax) throw invalidBody(contentFaults.map(toFault))
-  const bulk = Array.isArray(value) ? { values: value, root: '' } : fromObject(value)
-  if (bulk.values.length === 0) {
-    throw invalidBody([{ in: 'body', pointer: bulk.root, detail: 'must hold at least one lead' }])
-  }
-  if (bulk.values.length > leadsPerRequestMax) {
-    const detail = `A request may hold at most ${leadsPerRequestMax} leads: send them in several requests.`
-    throw new GatewayError('BODY_TOO_LARGE', detail)
-  }
-  return { ...bulk, contentFaults }
-}
-
-function fromObject(value: unknown): { values: readonly unknown[]; root: string } {
-  const isObject = typeof value === 'object' && value !== null && 'leads' in value
-  if (!isObject || !Array.isArray(value.leads)) {
-    throw invalidBody([{ in: 'body', pointer: '', detail: 'must be an array of leads, or an object with "leads"' }])
-  }
-  const others = Object.keys(value).filter((name) => name !== 'leads')
-  if (others.length > 0) {
-    throw invalidBody(others.map((name) => ({ in: 'body', pointer: `/${name}`, detail: 'is not a known field' })))
-  }
-  return { values: value.leads, root: '/leads' }
-}
-
-/** The faults of each item; what is wrong outside of the items concerns the whole body. */
-function byItem({ root, contentFaults }: BulkBody): ReadonlyMap<number, readonly Fault[]> {
-  const items = new Map<number, Fault[]>()
-  for (const fault of contentFaults) {
-    const index = /^\d+/.exec(fault.pointer.slice(root.length + 1))?.[0]
-    if (index === undefined || !fault.pointer.startsWith(`${root}/`)) throw invalidBody(contentFaults.map(toFault))
-    const list = items.get(Number(index)) ?? []
-    list.push(toFault(fault))
-    items.set(Number(index), list)
-  }
-  return items
-}
-
-function toFault({ pointer, detail }: JsonFault): Fault {
-  return { in: 'body', pointer, detail }
 }
 
 /** Whoever gets no answer from Kafka must be able to ask what became of the lead. */
@@ -182,3 +129,20 @@ function pending(lead_id: string): GatewayError {
     'The lead is safe in Kafka, but the database has not decided about it yet. It needs no second submission; with the same Idempotency-Key one does no harm.'
   return new GatewayError('OUTCOME_PENDING', detail, { extensions: { lead_id } })
 }
+
+/** A lead of a bulk request without the key that it may carry. */
+function takeKey({ value, pointer }: BulkLead): {
+  readonly value: unknown
+  readonly key: string | undefined
+  readonly keyFaults: readonly Fault[]
+} {
+  if (typeof value !== 'object' || value === null || !('idempotency_key' in value)) {
+    return { value, key: undefined, keyFaults: noFaults }
+  }
+  const { idempotency_key: key, ...lead } = value
+  if (typeof key === 'string' && isIdempotencyKey(key)) return { value: lead, key, keyFaults: noFaults }
+  const fault: Fault = { in: 'body', pointer: `${pointer}/idempotency_key`, detail: keyRule }
+  return { value: lead, key: undefined, keyFaults: [fault] }
+}
+
+const noFaults: readonly Fault[] = []

@@ -18,10 +18,18 @@ export interface KeptLead {
   /** A JSON object's text. */
   readonly attributes: string
   readonly status: string
+  readonly duplicateOf: string | null
   readonly submittedBy: string
   readonly requestId: string
   readonly receivedAt: Date
   readonly storedAt: Date
+}
+
+/** One step of a lead's life. */
+export interface KeptStep {
+  readonly at: Date
+  readonly status: 'received' | 'stored' | 'duplicate' | 'rejected' | 'erased'
+  readonly reason: string | null
 }
 
 /** Which leads to list: by page from 1, or from a cursor on. */
@@ -48,6 +56,42 @@ export interface LeadStore {
     readonly nextCursor: string | null
   }>
   byId(leadId: string): Promise<KeptLead | undefined>
+  /** In order; also of a lead that was rejected, which `byId` does not know. */
+  historyOf(leadId: string): Promise<readonly KeptStep[]>
+}
+
+/** Everything that the store knows about the person of a lead. */
+export interface PersonRecord {
+  /** The lead that was asked for first. */
+  readonly leads: readonly KeptLead[]
+  readonly isComplete: boolean
+  readonly history: readonly (KeptStep & { readonly leadId: string })[]
+  readonly audit: readonly {
+    readonly at: Date
+    readonly action: string
+    readonly actor: string | null
+    readonly requestId: string | null
+  }[]
+  readonly submissions: readonly {
+    readonly requestId: string
+    readonly method: string
+    readonly route: string
+    readonly principal: string | null
+    readonly receivedAt: Date
+  }[]
+}
+
+/** Who asks, by which request: for the audit log, which the store writes together with what it does. */
+export interface PrivacyRequest {
+  readonly actor: string
+  readonly requestId: string
+}
+
+/** Where leads can be erased, and what is known about a person can be had. Undefined when there is no such lead; throws when the store does not answer. */
+export interface LeadPrivacyStore {
+  /** Idempotent. */
+  erase(leadId: string, by: PrivacyRequest): Promise<{ readonly erasedAt: Date } | undefined>
+  exportPerson(leadId: string, by: PrivacyRequest): Promise<PersonRecord | undefined>
 }
 
 /** Definitions of lead fields as the store keeps them. */

@@ -1,0 +1,111 @@
+import { type Fault, GatewayError } from '../errors.ts'
+import { invalidBody } from '../http/validation.ts'
+import type { JsonFault } from '../json/json-cursor.ts'
+import { readStrictJson } from '../json/strict-json.ts'
+import { jsonFaultsMax, leadsPerRequestMax } from '../limits.ts'
+
+/** One lead of a bulk request, as it was sent. */
+export interface BulkLead {
+  /** Its place in the array, or its line, from 0. */
+  readonly index: number
+  /** Of it in the body. */
+  readonly pointer: string
+  /** Undefined when it cannot be read. */
+  readonly value: unknown
+  /** What is wrong with its text. */
+  readonly faults: readonly Fault[]
+}
+
+/** The leads of a JSON body: an array, or an object with the member `leads`. Throws `INVALID_JSON`, `INVALID_BODY` and `BODY_TOO_LARGE`. */
+export function readBulkJson(bytes: Buffer): readonly BulkLead[] {
+  const { value, faults: contentFaults } = readStrictJson(bytes)
+  const tooDeep = contentFaults.filter((fault) => fault.code === 'TOO_DEEP')
+  // What is nested too deep was not parsed; and of more faults than are kept, nobody knows which leads they are in.
+  if (tooDeep.length > 0 || contentFaults.length >= jsonFaultsMax) throw invalidBody(contentFaults.map(toFault))
+  const { values, root } = Array.isArray(value) ? { values: value, root: '' } : fromObject(value)
+  requireCount(values.length, root)
+  const faults = byItem(contentFaults, root)
+  return values.map((lead: unknown, index) => {
+    return { index, pointer: `${root}/${index}`, value: lead, faults: faults.get(index) ?? none }
+  })
+}
+
+/** The leads of an NDJSON body, one per line; lines without any text are passed over. A line that is not JSON is a fault of that line alone. Throws `INVALID_BODY` and `BODY_TOO_LARGE`. */
+export function readBulkLines(bytes: Buffer): readonly BulkLead[] {
+  const leads: BulkLead[] = []
+  for (let start = 0, line = 0; start < bytes.length; line++) {
+    const found = bytes.indexOf(lineFeed, start)
+    const end = found < 0 ? bytes.length : found
+    const text = bytes.subarray(start, end)
+    if (!text.every(isBlank)) {
+      // Not a lead more than may be is read.
+      if (leads.length >= leadsPerRequestMax) throw tooMany()
+      leads.push(readLine(text, line))
+    }
+    start = end + 1
+  }
+  requireCount(leads.length, '')
+  return leads
+}
+
+const none: readonly Fault[] = []
+const lineFeed = 0x0a
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09 || byte === 0x0d
+}
+
+function readLine(text: Buffer, index: number): BulkLead {
+  const pointer = `/${index}`
+  try {
+    const { value, faults } = readStrictJson(text)
+    return {
+      index,
+      pointer,
+      value,
+      faults: faults.map((fault) => toFault({ ...fault, pointer: pointer + fault.pointer })),
+    }
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    return { index, pointer, value: undefined, faults: [{ in: 'body', pointer, detail: error.detail }] }
+  }
+}
+
+function requireCount(count: number, root: string): void {
+  if (count === 0) throw invalidBody([{ in: 'body', pointer: root, detail: 'must hold at least one lead' }])
+  if (count > leadsPerRequestMax) throw tooMany()
+}
+
+function tooMany(): GatewayError {
+  const detail = `A request may hold at most ${leadsPerRequestMax} leads: send them in several requests.`
+  return new GatewayError('BODY_TOO_LARGE', detail)
+}
+
+function fromObject(value: unknown): { values: readonly unknown[]; root: string } {
+  const isObject = typeof value === 'object' && value !== null && 'leads' in value
+  if (!isObject || !Array.isArray(value.leads)) {
+    throw invalidBody([{ in: 'body', pointer: '', detail: 'must be an array of leads, or an object with "leads"' }])
+  }
+  const others = Object.keys(value).filter((name) => name !== 'leads')
+  if (others.length > 0) {
+    throw invalidBody(others.map((name) => ({ in: 'body', pointer: `/${name}`, detail: 'is not a known field' })))
+  }
+  return { values: value.leads, root: '/leads' }
+}
+
+/** The faults of each item; what is wrong outside of the items concerns the whole body. */
+function byItem(contentFaults: readonly JsonFault[], root: string): ReadonlyMap<number, readonly Fault[]> {
+  const items = new Map<number, Fault[]>()
+  for (const fault of contentFaults) {
+    const index = /^\d+/.exec(fault.pointer.slice(root.length + 1))?.[0]
+    if (index === undefined || !fault.pointer.startsWith(`${root}/`)) throw invalidBody(contentFaults.map(toFault))
+    const list = items.get(Number(index)) ?? []
+    list.push(toFault(fault))
+    items.set(Number(index), list)
+  }
+  return items
+}
+
+function toFault({ pointer, detail }: Pick<JsonFault, 'pointer' | 'detail'>): Fault {
+  return { in: 'body', pointer, detail }
+}
