@@ -142,6 +142,32 @@ describe('an API key', () => {
     await bothSoon({ 'x-api-key': key }, 401)
   })
 
+  it('is made over HTTP at one gateway, listed at another, and refused everywhere once it is revoked', async () => {
+    const admin = await makeUser('admin')
+    const { username } = await makeUser('producer')
+    const { token } = await login(here, admin.username)
+    const made = await post(here, '/api/v1/api-keys', { username, scopes: ['events:write'] }, bearer(token))
+    expect(made).toMatchObject({ status: 201, json: { username, scopes: ['events:write'] } })
+    const { key, key_id: id } = made.json
+    expect((await post(there, '/events', event, { 'x-api-key': key })).status).toBe(202)
+
+    const listed = await fetch(`${there.url}/api/v1/api-keys?username=${username}`, { headers: bearer(token) })
+    const text = await listed.text()
+    expect(JSON.parse(text)).toMatchObject({ keys: [{ key_id: id, state: 'good' }], truncated: false })
+    expect(text).not.toContain(key.split('_')[2])
+
+    const revoked = await fetch(`${here.url}/api/v1/api-keys/${id}`, { method: 'DELETE', headers: bearer(token) })
+    expect(revoked.status).toBe(204)
+    expect(await profile(here, { 'x-api-key': key })).toBe(401)
+    await bothSoon({ 'x-api-key': key }, 401)
+    const entries = (await createAuditRepository(servers.mysql).newest(100)).filter(({ subject }) => subject === id)
+    expect(entries.map(({ action, actor }) => [action, actor])).toEqual([
+      ['api_key_revoked', admin.id],
+      ['api_key_created', admin.id],
+    ])
+    expect(entries[0]?.requestId).toBe(revoked.headers.get('x-request-id'))
+  })
+
   it('leaves behind when it was last used', async () => {
     const { username } = await makeUser('producer')
     const key = await millrace('keys', 'create', username, '--scopes', 'events:write')
