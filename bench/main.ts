@@ -5,10 +5,17 @@ import type { Bench, BenchResult } from './bench.ts'
 import { BenchError } from './bench-error.ts'
 import { type BenchCommand, benchUsage, parseBenchCommand } from './command-line.ts'
 import { gatewayBench } from './gateway/gateway-bench.ts'
+import { queriesBench } from './queries/queries-bench.ts'
+import { sinksBench } from './sinks/sinks-bench.ts'
 import { streamsBench } from './streams/streams-bench.ts'
 
 /** Every bench, by its name. */
-const benches: Readonly<Record<string, Bench>> = { streams: streamsBench, gateway: gatewayBench }
+const benches: Readonly<Record<string, Bench>> = {
+  streams: streamsBench,
+  gateway: gatewayBench,
+  sinks: sinksBench,
+  queries: queriesBench,
+}
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
