@@ -167,11 +167,13 @@ describe('OpenTelemetry', () => {
 async function openReceiver(status = 200) {
   const requests: { url: string | undefined; headers: IncomingHttpHeaders; body: Buffer }[] = []
   const arrivals: (Error | undefined)[] = []
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const parts: Buffer[] = []
-    for await (const part of request) parts.push(part)
-    requests.push({ url: request.url, headers: request.headers, body: Buffer.concat(parts) })
-    response.writeHead(status, { 'content-type': 'application/x-protobuf' }).end()
+    request.on('data', (part) => parts.push(part))
+    request.on('end', () => {
+      requests.push({ url: request.url, headers: request.headers, body: Buffer.concat(parts) })
+      response.writeHead(status, { 'content-type': 'application/x-protobuf' }).end()
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
