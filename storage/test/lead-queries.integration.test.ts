@@ -6,9 +6,13 @@ import {
   createLeadIntake,
   createLeadRepository,
   type LeadCondition,
+  leadSorts,
+  type Mysql,
   migrateMysql,
+  StorageError,
 } from '@millrace/storage/mysql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { listingInOrderMsMax } from '../src/mysql/limits.ts'
 import { leadOf, mysqlOfTests, uniqueName } from './servers.ts'
 
 const mysql = mysqlOfTests()
@@ -184,6 +188,24 @@ describe('LeadRepository.list with conditions on attributes', () => {
     const second = await repository.list({ limit: 3, page: 2, source, attributes })
     expect(second.leads).toEqual(next.leads)
     expect(await repository.list({ limit: 3, page: 3, source, attributes })).toMatchObject({ leads: [], total: 4 })
+  })
+
+  it('gives the same pages when reading in the order of the index takes too long', async () => {
+    const inOrderFails: Mysql = {
+      ...mysql,
+      run: (what, work, options) =>
+        options?.selectMsMax === listingInOrderMsMax
+          ? Promise.reject(new StorageError('QUERY_TOO_EXPENSIVE', 'as if it had taken too long'))
+          : mysql.run(what, work, options),
+    }
+    const sorting = createLeadRepository(inOrderFails)
+    for (const sort of leadSorts) {
+      const query = { limit: 3, source, attributes: [number('gte', 5)], sort }
+      const first = await sorting.list(query)
+      expect(first).toEqual(await repository.list(query))
+      const next = { ...query, cursor: first.nextCursor ?? '' }
+      expect(await sorting.list(next)).toEqual(await repository.list(next))
+    }
   })
 
   it.each([

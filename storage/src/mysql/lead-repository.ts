@@ -5,6 +5,7 @@ import { decodeCursor, encodeCursor } from './lead-cursor.ts'
 import { type LeadHistoryEntry, readHistory } from './lead-history.ts'
 import {
   dateTimeMaxMs,
+  listingInOrderMsMax,
   listingMsMax,
   pageDepthRowsMax,
   pageRowsMax,
@@ -80,33 +81,44 @@ export function createLeadRepository(mysql: Mysql): LeadRepository {
       return found.get(leadId) ?? []
     },
 
-    list(query) {
+    async list(query) {
       const page = planPage(query)
-      return mysql.run(
-        'listing leads',
-        async (database) => {
-          const rows = await database
-            .select()
-            .from(leads)
-            .where(and(...page.filters, page.after))
-            .orderBy(...page.order)
-            .limit(query.limit + 1)
-            .offset(page.offset)
-          const last = rows.length > query.limit ? rows[query.limit - 1] : undefined
-          // The end of the listing tells how many there are, unless it was reached by a cursor, or passed.
-          const isEnd = last === undefined && query.cursor === undefined && (rows.length > 0 || page.offset === 0)
-          const total = isEnd ? page.offset + rows.length : await countLeads(database, page)
-          return {
-            leads: rows.slice(0, query.limit),
-            total: Math.min(total, page.totalMax),
-            totalIsExact: total <= page.totalMax,
-            nextCursor: last === undefined ? null : encodeCursor({ sort: page.sort, ...last }),
-          }
-        },
-        { selectMsMax: listingMsMax },
-      )
+      if (!page.hasConditions) return listLeads(mysql, page, listingMsMax)
+      try {
+        return await listLeads(mysql, page, listingInOrderMsMax)
+      } catch (error) {
+        if (!(error instanceof StorageError) || error.code !== 'QUERY_TOO_EXPENSIVE') throw error
+        // Few leads match: reading all of them as they lie, and sorting what is found, takes a fraction of reading each by the index.
+        return listLeads(mysql, { ...page, ...page.bySorting }, listingMsMax)
+      }
     },
   }
+}
+
+function listLeads(mysql: Mysql, page: PagePlan, selectMsMax: number): Promise<LeadPage> {
+  return mysql.run(
+    'listing leads',
+    async (database) => {
+      const rows = await database
+        .select()
+        .from(leads)
+        .where(and(...page.filters, page.after))
+        .orderBy(...page.order)
+        .limit(page.limit + 1)
+        .offset(page.offset)
+      const last = rows.length > page.limit ? rows[page.limit - 1] : undefined
+      // The end of the listing tells how many there are, unless it was reached by a cursor, or passed.
+      const isEnd = last === undefined && page.after === undefined && (rows.length > 0 || page.offset === 0)
+      const total = isEnd ? page.offset + rows.length : await countLeads(database, page)
+      return {
+        leads: rows.slice(0, page.limit),
+        total: Math.min(total, page.totalMax),
+        totalIsExact: total <= page.totalMax,
+        nextCursor: last === undefined ? null : encodeCursor({ sort: page.sort, ...last }),
+      }
+    },
+    { selectMsMax },
+  )
 }
 
 /** One more than `totalMax` says that there are more. */
@@ -126,11 +138,19 @@ export function isDateTimeMs(ms: number): boolean {
   return Number.isInteger(ms) && ms >= 0 && ms <= dateTimeMaxMs
 }
 
-interface PagePlan {
-  readonly sort: LeadSort
-  readonly filters: readonly SQL[]
+interface PageOrder {
   readonly after: SQL | undefined
   readonly order: readonly SQL[]
+}
+
+interface PagePlan extends PageOrder {
+  readonly limit: number
+  readonly sort: LeadSort
+  /** Whether attributes are asked for, which no index has. */
+  readonly hasConditions: boolean
+  readonly filters: readonly SQL[]
+  /** The same order, of a value that no index has. */
+  readonly bySorting: PageOrder
   readonly offset: number
   readonly totalMax: number
 }
@@ -159,24 +179,26 @@ function planPage(query: LeadQuery): PagePlan {
   const conditions = whereAttributes(query.attributes ?? [])
   filters.push(...conditions)
   return {
+    limit,
     sort,
+    hasConditions: conditions.length > 0,
     filters,
-    after: cursor === undefined ? undefined : afterCursor(cursor, sort),
-    order:
-      sort === '-received_at'
-        ? [desc(leads.receivedAt), desc(leads.leadId)]
-        : [asc(leads.receivedAt), asc(leads.leadId)],
+    ...orderBy(sql`${leads.receivedAt}`, sort, cursor),
+    bySorting: orderBy(sql`(${leads.receivedAt} + INTERVAL 0 SECOND)`, sort, cursor),
     offset,
     totalMax: conditions.length > 0 ? totalWithConditionsMax : totalRowsMax,
   }
 }
 
-/** Written without a row comparison, which neither server can use an index for in every version. */
-function afterCursor(text: string, sort: LeadSort): SQL {
-  const { receivedAt, leadId } = decodeCursor(text, sort)
-  return sort === '-received_at'
-    ? sql`${leads.receivedAt} <= ${receivedAt} AND (${leads.receivedAt} < ${receivedAt} OR ${leads.leadId} < ${leadId})`
-    : sql`${leads.receivedAt} >= ${receivedAt} AND (${leads.receivedAt} > ${receivedAt} OR ${leads.leadId} > ${leadId})`
+/** The cursor is compared without a row comparison, which neither server can use an index for in every version. */
+function orderBy(receivedAt: SQL, sort: LeadSort, cursor: string | undefined): PageOrder {
+  const [direction, before, until] = sort === '-received_at' ? [desc, sql`<`, sql`<=`] : [asc, sql`>`, sql`>=`]
+  const order = [direction(receivedAt), direction(leads.leadId)]
+  if (cursor === undefined) return { after: undefined, order }
+  const at = decodeCursor(cursor, sort)
+  const time = sql.param(at.receivedAt, leads.receivedAt)
+  const after = sql`${receivedAt} ${until} ${time} AND (${receivedAt} ${before} ${time} OR ${leads.leadId} ${before} ${at.leadId})`
+  return { after, order }
 }
 
 function toDate(ms: number, name: string): Date {

@@ -38,6 +38,11 @@ export const leadConditionValuesMax = 50
  * question is too expensive.
  */
 export const listingMsMax = 5_000
+/**
+ * A listing with conditions on attributes is tried in the order of its index first: a page of what many leads match is there after a few milliseconds. What takes longer
+ * matches few. Of 200,000 leads on a busy machine, a page of a condition that every other one meets took 33 ms so, and one that 20 meet 18 s, against 2.6 s without the index.
+ */
+export const listingInOrderMsMax = 500
 /** A total of leads with conditions on attributes is counted up to here, as each of them has to be read. */
 export const totalWithConditionsMax = 10_000
 
