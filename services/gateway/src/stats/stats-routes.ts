@@ -97,7 +97,12 @@ const exampleStream = [
 /** Not of JSON, so it says itself what it is. */
 const StreamAnswer: object = {
   description: 'The stream, which goes on until one of both ends it.',
-  content: { 'text/event-stream': { schema: Type.String({ examples: [exampleStream] }) } },
+  content: {
+    // Without a type: some readers hold it to the whole text, and others to each event.
+    'text/event-stream': {
+      schema: { description: 'Server-sent events: `id`, `event` and, as JSON, `data`.', examples: [exampleStream] },
+    },
+  },
 }
 
 const StreamQuery = Type.Object(
