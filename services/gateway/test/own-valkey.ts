@@ -78,7 +78,7 @@ function serverOnPath(): string | undefined {
 async function fetchServer(instance: string): Promise<string> {
   const folders = layFolders({ root, cache: `${root}/.millrace`, instance })
   createFolders(folders)
-  const signal = AbortSignal.timeout(120_000)
+  const signal = AbortSignal.timeout(170_000)
   const report = () => {}
   const java = await obtainJava({ search: systemSearch(process.env), cacheFolder: folders.servers, report, signal })
   const folder = join(folders.servers, `embedded-redis-${versions.embeddedRedis}`)
