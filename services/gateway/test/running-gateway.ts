@@ -21,7 +21,7 @@ export async function startGateway(change: Readonly<Record<string, string>> = {}
   const port = await freePort()
   const gateway = launchGateway({ MILLRACE_HTTP_PORT: String(port), ...change })
   const url = `http://127.0.0.1:${port}`
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + 120_000
   while (!(await isReady(url))) {
     if (Date.now() > deadline || gateway.process.exitCode !== null) {
       gateway.process.kill('SIGKILL')
