@@ -279,6 +279,23 @@ describe('reading events', () => {
     await expect(answer).rejects.toMatchObject({ name: 'AbortError' })
   })
 
+  it('says so when a page is still the same, and asks the store each time', async () => {
+    const event = { eventId: 'e', userId: 'u', eventType: 'view', timestampMs: 1_700_000_000_123, value: null }
+    kept.push({ ...event, metadata: '{}' })
+    const first = await get('')
+    const etag = String(first.headers.etag)
+    const ask = (tag: string) =>
+      test.app.inject({ url: '/events', headers: { authorization: test.bearer('analyst'), 'if-none-match': tag } })
+    const same = await ask(etag)
+    expect([same.statusCode, same.body, same.headers.etag]).toEqual([304, '', etag])
+    expect((await ask('"another"')).statusCode).toBe(200)
+    kept.push({ ...event, eventId: 'f', metadata: '{}' })
+    const other = await ask(etag)
+    expect(other.statusCode).toBe(200)
+    expect(other.headers.etag).not.toBe(etag)
+    expect(listings).toHaveLength(4)
+  })
+
   it('gives metadata out as it came in', async () => {
     const base = { eventId: 'e', userId: 'u', eventType: 'view', timestampMs: 1_700_000_000_123, value: null }
     kept.push(

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type Fault, GatewayError } from '../errors.ts'
 import { takeBytes } from '../http/body.ts'
+import { entityTagOf, isKnown } from '../http/entity-tag.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { compileValidator, invalidParameter } from '../http/validation.ts'
 import { type Durability, durabilities, durabilityDescription } from '../kafka/ports.ts'
@@ -270,9 +271,11 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       tags: ['events'],
       ...(hide ? {} : { operationId: 'getEvents' }),
       summary: 'Stored events, newest first',
+      description: 'Pages have an ETag: sent as If-None-Match, the answer is 304 when the page is still the same.',
       querystring: EventsQuery,
       response: {
         200: EventsPage,
+        304: Type.Unsafe<undefined>({ type: 'null', description: 'As it was when its ETag was given out.' }),
         ...problemResponses('INVALID_PARAMETER', 'UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED', 'STORE_UNAVAILABLE'),
       },
     },
@@ -284,7 +287,11 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       const { user_id: userId, event_type: eventType, limit = eventsPageDefault, cursor } = query
       const listing = { userId, eventType, ...range, limit, cursor, signal }
       const page = await translateBadCursor(() => deps.eventStore.page(listing))
-      return sendJson(reply, pageText(page))
+      const text = pageText(page)
+      const etag = entityTagOf(text)
+      reply.header('etag', etag)
+      if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
+      return sendJson(reply, text)
     },
   })
 
