@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ClickHouse } from '@millrace/storage/clickhouse'
 import { BenchError } from '../bench-error.ts'
-import { startSink, type Way } from './sides.ts'
+import { startSink, type Way, wayNames } from './sides.ts'
 
 /** What one run has shown. */
 export interface Measurement {
@@ -23,8 +23,10 @@ export interface RunOptions {
 const pollMs = 50
 /** A way that is so slow is measured for this long instead of to the end. */
 const measuredMsMax = 60_000
-/** A process without anything to store has come to rest after this time. */
-const restMs = 10_000
+/** A process that has nothing to store has come to rest when it uses less than this share of a core. */
+const restShare = 0.03
+const restPollMs = 5_000
+const restPollsMax = 24
 const startDeadlineMs = 120_000
 
 /**
@@ -67,8 +69,14 @@ interface Run {
 async function idleCpu(way: Way, group: string, { environment }: RunOptions): Promise<number> {
   const sink = startSink(way, { group, environment, profileFile: undefined })
   try {
-    await delay(restMs)
-    return await sink.cpuMicros()
+    let before = 0
+    for (let poll = 0; poll < restPollsMax; poll++) {
+      await delay(restPollMs)
+      const cpuMicros = await sink.cpuMicros()
+      if (cpuMicros - before < restShare * restPollMs * 1_000) return before
+      before = cpuMicros
+    }
+    throw new BenchError(`${wayNames[way]} does not come to rest when there is nothing to store.`)
   } finally {
     await sink.stop()
   }
