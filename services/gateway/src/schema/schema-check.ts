@@ -32,8 +32,18 @@ export function compileCheck<S extends TSchema>(schema: S): SchemaCheck<Static<S
   const validator = Compile(schema)
   return {
     check: (value): value is Static<S> => validator.Check(value),
-    faults: (value, context) => validator.Errors(value).flatMap((error) => toFaults(schema, error, context)),
+    faults(value, context) {
+      const errors = validator.Errors(value)
+      const faults = errors.flatMap((error) => toFaults(schema, error, context))
+      return faults.length > 0 ? faults : errors.map((error) => unknownField(error.instancePath, context))
+    },
   }
+}
+
+/** Of more unknown fields than errors are collected, the list that comes behind them is not among these: then each tells of itself. */
+function unknownField(path: string, context: FaultContext): Fault {
+  const detail = `is not a known field${context.unknownHint ?? ''}`
+  return { in: context.in, pointer: (context.root ?? '') + path, detail }
 }
 
 function toFaults(schema: TSchema, error: TLocalizedValidationError, context: FaultContext): Fault[] {
@@ -46,8 +56,7 @@ function toFaults(schema: TSchema, error: TLocalizedValidationError, context: Fa
       })
     case 'additionalProperties':
       return error.params.additionalProperties.map((name) => {
-        const detail = `is not a known field${context.unknownHint ?? ''}`
-        return { in: place, pointer: pointer + pointerStep(name), detail }
+        return unknownField(error.instancePath + pointerStep(name), context)
       })
     case 'boolean':
       // The unknown field once more, as "schema is false".
