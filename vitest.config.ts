@@ -11,8 +11,9 @@ const withServers = {
 }
 
 /**
- * Three projects. `unit` needs nothing but this checkout. `integration` speaks to real servers and starts what it tests; `e2e` speaks to
- * the whole running stack. They take the addresses from the MILLRACE_* variables, which `npm test` sets and `npm start` writes down.
+ * Four projects. `unit` needs nothing but this checkout. `integration` speaks to real servers and starts what it tests; `e2e` speaks to
+ * the whole running stack. `security` attacks gateways of its own, and the running stack. They take the addresses from the MILLRACE_*
+ * variables, which `npm test` sets and `npm start` writes down.
  */
 export default defineConfig({
   test: {
@@ -21,7 +22,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts', '**/*.test.tsx'],
-          exclude: [...ignored, '**/*.integration.test.ts', '**/*.e2e.test.ts'],
+          exclude: [...ignored, 'test/security/s*', '**/*.integration.test.ts', '**/*.e2e.test.ts'],
           testTimeout: 10_000,
         },
       },
@@ -39,6 +40,16 @@ export default defineConfig({
           include: ['test/**/*.e2e.test.ts'],
           exclude: ignored,
           ...withServers,
+        },
+      },
+      {
+        test: {
+          name: 'security',
+          include: ['test/security/s*.test.ts'],
+          exclude: ignored,
+          // Hundreds of requests each, and a slow machine is no hole.
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -23,6 +23,7 @@ const programs = {
   bench: join(root, 'bench', 'main.ts'),
   conformance: join(root, 'streams', 'conformance', 'main.ts'),
   faults: join(root, 'test', 'faults', 'main.ts'),
+  security: join(root, 'test', 'security', 'main.ts'),
 }
 
 class StartError extends Error {}

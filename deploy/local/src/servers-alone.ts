@@ -23,12 +23,14 @@ export interface ServersAlone {
   readonly variables: Readonly<Record<string, string>>
   /** Resolves with the reason when one could not be kept running; never rejects. */
   readonly failed: Promise<Error>
+  /** Starts our services on them. */
+  readonly startServices: () => Promise<void>
   /** Idempotent; resolves when the processes are gone. The data stay. */
   readonly stop: () => Promise<void>
 }
 
 /**
- * All servers on free ports and none of our services, for measurements. They share the downloads with `npm start`, and end with the process that
+ * All servers on free ports and at first none of our services, for measurements and tests. They share the downloads with `npm start`, and end with the process that
  * started them. Throws a `LauncherError` with the cause when something is missing, or does not start.
  */
 export async function startServersAlone(options: ServersAloneOptions): Promise<ServersAlone> {
@@ -38,6 +40,6 @@ export async function startServersAlone(options: ServersAloneOptions): Promise<S
   const config = { ...readConfig({}, root), ports, instance: folder, logLevel: 'warn' }
   const folders = layFolders({ root, cache: config.cache, instance: folder })
   const context = { config, folders, environment: baseEnvironment(environment), inherited: environment, report, signal }
-  const { variables, failed, stop } = await bringUp(context, { fresh: true, until: 'prepared' })
-  return { variables, failed, stop }
+  const { variables, failed, startServices, stop } = await bringUp(context, { fresh: true, until: 'prepared' })
+  return { variables, failed, startServices, stop }
 }

@@ -18,7 +18,7 @@ export interface Score {
 
 /**
  * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data: the
- * packages' integration tests against its servers, then the end-to-end tests against everything. Goes on after a
+ * packages' integration tests against its servers, then the end-to-end tests and the attacks against everything. Goes on after a
  * failure; always stops the stack. With filters, only the tests whose files match are run. Answers the exit code; the
  * last line is `N passed, N failed`.
  */
@@ -77,6 +77,7 @@ async function integration(run: TestRun, filters: readonly string[]): Promise<Sc
       scores.push(await vitest(run, 'integration', filters, stack.variables))
       if (!context.signal.aborted) await stack.startServices()
       scores.push(await vitest(run, 'e2e', filters, stack.variables))
+      scores.push(await vitest(run, 'security', filters, stack.variables))
     } finally {
       await stack.stop()
     }
