@@ -31,12 +31,33 @@ const headEnd = Buffer.from('\r\n\r\n')
  * first answer with another status, with that answer's text.
  */
 export async function httpLoad(options: HttpLoadOptions): Promise<HttpLoadResult> {
+  const { requests, durationMs } = options
+  const endMs = performance.now() + durationMs
+  const turns = Array.from({ length: options.connections }, (_, index) => index)
+  return await sendAll({
+    ...options,
+    next(connection) {
+      const turn = turns[connection] ?? 0
+      turns[connection] = turn + 1
+      const isFirst = turn === connection
+      return isFirst || performance.now() < endMs ? requests[turn % requests.length] : undefined
+    },
+  })
+}
+
+/** What is sent, one request after the other on each connection, until there is none any more. */
+export interface HttpSendOptions extends Pick<HttpLoadOptions, 'port' | 'connections' | 'status' | 'signal'> {
+  /** The next request of a connection; undefined when it has sent all. */
+  readonly next: (connection: number) => Buffer | undefined
+}
+
+/** Sends what `next` gives, as `httpLoad` does. */
+export async function sendAll(options: HttpSendOptions): Promise<HttpLoadResult> {
   const startedMs = performance.now()
-  const endMs = startedMs + options.durationMs
   const latencies: number[] = []
   const connections = Array.from(
     { length: options.connections },
-    (_, index) => new Connection(options, { index, endMs, latencies }),
+    (_, index) => new Connection(options, { index, latencies }),
   )
   try {
     await Promise.all(connections.map((connection) => connection.done))
@@ -61,22 +82,22 @@ export function requestBytes(
 class Connection {
   readonly done: Promise<void>
   readonly #socket: Socket
-  readonly #options: HttpLoadOptions
-  readonly #shared: { readonly endMs: number; readonly latencies: number[] }
+  readonly #options: HttpSendOptions
+  readonly #latencies: number[]
+  readonly #index: number
   readonly #finish: PromiseWithResolvers<void> = Promise.withResolvers()
-  #next: number
   #sentMs = 0
   #received: Buffer = Buffer.alloc(0)
   /** Bytes of the answer's body that are still to come; −1 while its head is read. */
   #bodyLeft = -1
 
   constructor(
-    options: HttpLoadOptions,
-    { index, ...shared }: { readonly index: number; readonly endMs: number; readonly latencies: number[] },
+    options: HttpSendOptions,
+    { index, latencies }: { readonly index: number; readonly latencies: number[] },
   ) {
     this.#options = options
-    this.#shared = shared
-    this.#next = index
+    this.#latencies = latencies
+    this.#index = index
     this.done = this.#finish.promise
     this.#socket = connect({ host: '127.0.0.1', port: options.port, noDelay: true })
     this.#socket.on('connect', () => this.#send())
@@ -91,10 +112,10 @@ class Connection {
   }
 
   #send(): void {
-    const { requests } = this.#options
-    const request = requests[this.#next++ % requests.length]
+    const request = this.#options.next(this.#index)
     this.#sentMs = performance.now()
-    if (request !== undefined) this.#socket.write(request)
+    if (request === undefined) this.#finish.resolve()
+    else this.#socket.write(request)
   }
 
   #take(bytes: Buffer): void {
@@ -123,10 +144,8 @@ class Connection {
 
   #answered(): void {
     this.#bodyLeft = -1
-    const nowMs = performance.now()
-    this.#shared.latencies.push(nowMs - this.#sentMs)
-    if (nowMs < this.#shared.endMs) this.#send()
-    else this.#finish.resolve()
+    this.#latencies.push(performance.now() - this.#sentMs)
+    this.#send()
   }
 
   #fail(why: string): void {

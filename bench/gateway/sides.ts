@@ -29,13 +29,15 @@ export interface StartOptions {
   readonly profileFolder: string | undefined
   /** For the profile's name. */
   readonly job: string
+  /** Who sends the requests; an account that writes events by default. */
+  readonly account?: { readonly username: string; readonly password: string }
 }
 
 const program = join(import.meta.dirname, 'measured-server.ts')
 const root = join(import.meta.dirname, '../..')
 const startDeadlineMs = 60_000
 const answerDeadlineMs = 30_000
-const account = { username: 'api_user', password: 'api123' }
+const writer = { username: 'api_user', password: 'api123' }
 const analyst = { username: 'analyst', password: 'analyst123' }
 
 /** Starts the gateway as it is deployed, or the naive server; resolves when it answers. */
@@ -43,7 +45,9 @@ export async function startServer(side: Side, options: StartOptions): Promise<Me
   return side === 'ours' ? await startGateway(options) : await startNaive(options)
 }
 
-async function startGateway({ servers, environment, profileFolder, job }: StartOptions): Promise<MeasuredServer> {
+/** Starts the gateway as it is deployed; resolves when it answers. */
+export async function startGateway(options: StartOptions): Promise<MeasuredServer> {
+  const { servers, environment, profileFolder, job } = options
   const port = await freePort()
   const child = start('services/gateway/src/main.ts', {
     environment: {
@@ -59,8 +63,35 @@ async function startGateway({ servers, environment, profileFolder, job }: StartO
   })
   try {
     await answers(`http://127.0.0.1:${port}/readyz`)
-    const token = await login(port, job === 'stats' ? analyst : account)
+    const token = await login(port, options.account ?? (job === 'stats' ? analyst : writer))
     return measured(child, { port, headers: { authorization: `Bearer ${token}` }, topic: 'events' })
+  } catch (error) {
+    await child.stop()
+    throw error
+  }
+}
+
+/** Starts the sink of leads as it is deployed; resolves when it stores. */
+export async function startLeadSink({
+  servers,
+  environment,
+  profileFolder,
+  job,
+}: StartOptions): Promise<MeasuredServer> {
+  const port = await freePort()
+  const child = start('services/sink-mysql/src/main.ts', {
+    environment: {
+      ...environment,
+      ...servers.variables,
+      MILLRACE_LOG_LEVEL: 'warn',
+      MILLRACE_HEALTH_HOST: '127.0.0.1',
+      MILLRACE_HEALTH_PORT: String(port),
+    },
+    profileFile: profileFolder === undefined ? undefined : profileFile(profileFolder, `${job}-sink`),
+  })
+  try {
+    await answers(`http://127.0.0.1:${port}/readyz`)
+    return measured(child, { port, headers: {}, topic: 'leads' })
   } catch (error) {
     await child.stop()
     throw error
@@ -123,7 +154,7 @@ function profileFile(folder: string, job: string): string {
   return join(resolve(folder), `gateway-${job}.cpuprofile`)
 }
 
-async function login(port: number, credentials: typeof account): Promise<string> {
+async function login(port: number, credentials: typeof writer): Promise<string> {
   const answer = await fetch(`http://127.0.0.1:${port}/api/v1/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

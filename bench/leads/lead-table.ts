@@ -1,0 +1,43 @@
+import mysql from 'mysql2/promise'
+
+/** What MySQL has of leads. */
+export interface LeadCounts {
+  readonly leads: number
+  /** Of them, those that are flagged as duplicates. */
+  readonly duplicates: number
+  readonly steps: number
+}
+
+/** The tables of leads, asked beside the services. */
+export interface LeadTable {
+  count(): Promise<LeadCounts>
+  /** Records of `leads` that the sink has stored, over all partitions: cheap to ask again and again. */
+  stored(): Promise<number>
+  close(): Promise<void>
+}
+
+/** Connects as the environment of the services says. */
+export async function openLeadTable(variables: Readonly<Record<string, string | undefined>>): Promise<LeadTable> {
+  const connection = await mysql.createConnection({
+    host: variables.MILLRACE_MYSQL_HOST ?? '127.0.0.1',
+    port: Number(variables.MILLRACE_MYSQL_PORT ?? 3306),
+    user: variables.MILLRACE_MYSQL_USER ?? 'millrace',
+    password: variables.MILLRACE_MYSQL_PASSWORD ?? '',
+    database: variables.MILLRACE_MYSQL_DATABASE ?? 'millrace',
+  })
+  const number = async (sql: string) => {
+    const [rows] = await connection.query<mysql.RowDataPacket[]>(sql)
+    return Number(rows[0]?.found ?? 0)
+  }
+  return {
+    async count() {
+      return {
+        leads: await number('SELECT COUNT(*) AS found FROM leads'),
+        duplicates: await number("SELECT COUNT(*) AS found FROM leads WHERE status = 'duplicate'"),
+        steps: await number('SELECT COUNT(*) AS found FROM lead_history'),
+      }
+    },
+    stored: () => number("SELECT SUM(next_offset) AS found FROM sink_offsets WHERE topic = 'leads'"),
+    close: () => connection.end(),
+  }
+}
