@@ -58,7 +58,7 @@ describe('docs/api.md', () => {
   })
 
   it('lists every setting', () => {
-    const read = [...config.matchAll(/'(MILLRACE_[A-Z_]+)'/g)].map(([, name]) => name)
+    const read = [...config.matchAll(/'((?:MILLRACE|OTEL)_[A-Z_]+)'/g)].map(([, name]) => name)
     const written = tableRows('variable').flatMap(([names = '']) =>
       [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name),
     )
