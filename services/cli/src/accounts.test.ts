@@ -147,6 +147,9 @@ describe('millrace users', () => {
     ['', ['disable', 'shop', 'now'], 'USAGE', 'millrace users'],
     ['', [], 'USAGE', 'millrace users'],
     ['', ['disable', 'nobody'], 'REFUSED', 'no account'],
+    ['P@ssw0rd1234', ['create', 'ann', '--role', 'user'], 'REFUSED', 'common'],
+    ['1qaz2wsx3edc4rfv', ['create', 'ann', '--role', 'user'], 'REFUSED', 'common'],
+    ['millrace-2026-2026', ['password', 'shop'], 'REFUSED', 'common'],
   ])('with the password %j, %j is %s', async (password, args, code, message) => {
     await expect(users(password, ...args)).rejects.toMatchObject({ code, message: expect.stringContaining(message) })
   })

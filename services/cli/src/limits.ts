@@ -2,6 +2,10 @@
 export const usernameCharsMax = 64
 /** NIST SP 800-63B and ASVS 6.2.1 ask for 8 and recommend 15; this guards an interface without a second factor. */
 export const passwordCharsMin = 12
+/** What is recommended where a password is refused. */
+export const passwordCharsWanted = 15
+/** Of zxcvbn: more than 10⁸ guesses. Logins allow ten in 15 minutes, and whoever has the hashes pays Argon2id for each. */
+export const passwordStrengthMin = 3
 /** As the gateway's: hashing reads all of it. */
 export const passwordCharsMax = 256
 /** What is read of standard input at most, in bytes: four for each character of a password, and a line break. */

@@ -3,7 +3,14 @@ import { parseArgs } from 'node:util'
 import { hashPassword, parseRole, roles } from '@millrace/storage/accounts'
 import { StorageError, type UserChange, type UserRepository } from '@millrace/storage/mysql'
 import { CommandError } from './command-error.ts'
-import { passwordCharsMax, passwordCharsMin, usernameCharsMax } from './limits.ts'
+import {
+  passwordCharsMax,
+  passwordCharsMin,
+  passwordCharsWanted,
+  passwordStrengthMin,
+  usernameCharsMax,
+} from './limits.ts'
+import { passwordStrength } from './password-strength.ts'
 import { table } from './table.ts'
 
 /** What `millrace users` works on. */
@@ -102,5 +109,9 @@ async function readHash(username: string, { readPassword }: UsersDeps): Promise<
   }
   if (new Set(password).size < 5)
     throw new CommandError('REFUSED', 'the password must have at least 5 different characters')
+  if (passwordStrength(password, [username, 'millrace']) < passwordStrengthMin) {
+    const advice = `take ${passwordCharsWanted} or more characters at random, or several words that have nothing to do with each other`
+    throw new CommandError('REFUSED', `the password is common, or easy to guess from common ones: ${advice}`)
+  }
   return await hashPassword(password)
 }
