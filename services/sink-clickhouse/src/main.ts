@@ -71,13 +71,16 @@ runMain(async () => {
     batchRowsMax: config.batchRowsMax,
     batchAgeMaxMs: config.batchAgeMaxMs,
   })
-  for (const route of routes) {
-    const table = { sql: `SELECT 1 FROM ${route.table} LIMIT 0` }
-    await waitFor(`ClickHouse table ${route.table}`, () => clickHouse.query('looking for the table', table), wait)
-    const runner = await waitFor(`topic ${route.topic} and its schema`, () => startRoute(route), wait)
-    shutdown.onClose(`sink of ${route.topic}`, () => runner.close(closeFlushMs))
-    runner.failed.then(shutdown.fatal, shutdown.fatal)
-  }
+  // All at once: each waits for its group, which takes a broker seconds when it is new.
+  await Promise.all(
+    routes.map(async (route) => {
+      const table = { sql: `SELECT 1 FROM ${route.table} LIMIT 0` }
+      await waitFor(`ClickHouse table ${route.table}`, () => clickHouse.query('looking for the table', table), wait)
+      const runner = await waitFor(`topic ${route.topic} and its schema`, () => startRoute(route), wait)
+      shutdown.onClose(`sink of ${route.topic}`, () => runner.close(closeFlushMs))
+      runner.failed.then(shutdown.fatal, shutdown.fatal)
+    }),
+  )
   logger.info({ topics: routes.map(({ topic }) => topic), version: packageJson.version }, 'storing')
 })
 

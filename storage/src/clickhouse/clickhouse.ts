@@ -10,6 +10,7 @@ import {
   queryThreadsMax,
   queryTimeoutMs,
 } from './limits.ts'
+import { createPoster } from './post.ts'
 import { textOf } from './row.ts'
 import { answeredError, translateClickHouseError } from './translate-error.ts'
 
@@ -125,6 +126,7 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
     log: { level: ClickHouseLogLevel.OFF },
     clickhouse_settings: querySettings,
   })
+  const poster = createPoster(url)
   let closed: Promise<void> | undefined
 
   return {
@@ -163,10 +165,9 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
       const search = new URLSearchParams({ ...insertSettings, database, insert_deduplication_token: token, query })
       const timeout = AbortSignal.timeout(insertTimeoutMs)
       try {
-        const response = await fetch(`${url}/?${search}`, {
-          method: 'POST',
-          // A buffer is sent with its length: the server knows when a body was cut off.
-          body: new Uint8Array(body.buffer, body.byteOffset, body.byteLength),
+        const { status, headers, text } = await poster.post(`${url}/?${search}`, {
+          // A body is sent with its length: the server knows when it was cut off.
+          body,
           headers: {
             'X-ClickHouse-User': user,
             'X-ClickHouse-Key': password,
@@ -174,10 +175,9 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
           },
           signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
         })
-        const text = await response.text()
-        const databaseCode = Number(response.headers.get('x-clickhouse-exception-code') ?? Number.NaN)
-        if (!response.ok || Number.isInteger(databaseCode)) {
-          const failure = { status: response.status, text: text === '' ? `status ${response.status}` : text }
+        const databaseCode = Number(headers['x-clickhouse-exception-code'] ?? Number.NaN)
+        if (status < 200 || status > 299 || Number.isInteger(databaseCode)) {
+          const failure = { status, text: text === '' ? `status ${status}` : text }
           throw answeredError(
             { ...failure, databaseCode: Number.isInteger(databaseCode) ? databaseCode : undefined },
             what,
@@ -213,6 +213,7 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
 
     close() {
       closed ??= client.close()
+      poster.close()
       return closed
     },
   }
