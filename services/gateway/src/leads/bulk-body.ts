@@ -1,7 +1,7 @@
 import { type Fault, GatewayError } from '../errors.ts'
 import { invalidBody } from '../http/validation.ts'
-import type { JsonFault } from '../json/json-cursor.ts'
-import { readStrictJson } from '../json/strict-json.ts'
+import { JsonCursor, type JsonFault } from '../json/json-cursor.ts'
+import { readStrictJson, requireUtf8 } from '../json/strict-json.ts'
 import { jsonFaultsMax, leadsPerRequestMax } from '../limits.ts'
 
 /** One lead of a bulk request, as it was sent. */
@@ -33,14 +33,15 @@ export function readBulkJson(bytes: Buffer): readonly BulkLead[] {
 /** The leads of an NDJSON body, one per line; lines without any text are passed over. A line that is not JSON is a fault of that line alone. Throws `INVALID_BODY` and `BODY_TOO_LARGE`. */
 export function readBulkLines(bytes: Buffer): readonly BulkLead[] {
   const leads: BulkLead[] = []
+  // One for all lines: making one costs more than reading a lead with it.
+  const cursor = new JsonCursor()
   for (let start = 0, line = 0; start < bytes.length; line++) {
     const found = bytes.indexOf(lineFeed, start)
     const end = found < 0 ? bytes.length : found
-    const text = bytes.subarray(start, end)
-    if (!text.every(isBlank)) {
+    if (!isBlank(bytes, start, end)) {
       // Not a lead more than may be is read.
       if (leads.length >= leadsPerRequestMax) throw tooMany()
-      leads.push(readLine(text, line))
+      leads.push(readLine(cursor, bytes, { start, end, root: line }))
     }
     start = end + 1
   }
@@ -51,25 +52,37 @@ export function readBulkLines(bytes: Buffer): readonly BulkLead[] {
 const none: readonly Fault[] = []
 const lineFeed = 0x0a
 
-function isBlank(byte: number): boolean {
-  return byte === 0x20 || byte === 0x09 || byte === 0x0d
+function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false
+  }
+  return true
 }
 
-function readLine(text: Buffer, index: number): BulkLead {
-  const pointer = `/${index}`
+function readLine(
+  cursor: JsonCursor,
+  bytes: Buffer,
+  line: { readonly start: number; readonly end: number; readonly root: number },
+): BulkLead {
+  const pointer = `/${line.root}`
   try {
-    const { value, faults } = readStrictJson(text)
-    return {
-      index,
-      pointer,
-      value,
-      faults: faults.map((fault) => toFault({ ...fault, pointer: pointer + fault.pointer })),
-    }
+    requireUtf8(bytes.subarray(line.start, line.end))
+    cursor.open(bytes, line)
+    cursor.value()
+    cursor.finish()
+    const faults = cursor.faults.length === 0 ? noFaults : cursor.takeFaults()
+    // What is nested too deep must not be walked.
+    const tooDeep = faults.some(({ code }) => code === 'TOO_DEEP')
+    const value: unknown = tooDeep ? undefined : JSON.parse(bytes.toString('utf8', line.start, line.end))
+    return { index: line.root, pointer, value, faults: faults.length === 0 ? none : faults.map(toFault) }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    return { index, pointer, value: undefined, faults: [{ in: 'body', pointer, detail: error.detail }] }
+    return { index: line.root, pointer, value: undefined, faults: [{ in: 'body', pointer, detail: error.detail }] }
   }
 }
+
+const noFaults: readonly JsonFault[] = []
 
 function requireCount(count: number, root: string): void {
   if (count === 0) throw invalidBody([{ in: 'body', pointer: root, detail: 'must hold at least one lead' }])

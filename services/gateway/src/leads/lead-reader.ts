@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Lead } from '@millrace/schemas'
 import type { Fault } from '../errors.ts'
 import { canonicalJson } from '../json/canonical-json.ts'
@@ -98,7 +98,7 @@ export function createLeadReader(fields: Pick<LeadFields, 'of'>): LeadReader {
         campaign: value.campaign ?? null,
         consent: value.consent ?? null,
         attributes: JSON.stringify(value.attributes ?? {}),
-        content_hash: createHash('sha256').update(canonicalJson(value)).digest('hex'),
+        content_hash: hash('sha256', canonicalJson(value)),
         submitted_by: reception.submittedBy,
         request_id: reception.requestId,
         received_at: reception.receivedAtMs,
