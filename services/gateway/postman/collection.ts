@@ -181,7 +181,7 @@ function bodyOf(document: ApiDocument, operationId: string, [type, media]: reado
 
 /** The documented answers, as Postman shows saved ones; without the errors that any request may meet. */
 function answersOf(document: ApiDocument, { responses }: ApiOperation, originalRequest: object): object[] {
-  return Object.entries(responses).flatMap(([code, { content, description }]) => {
+  return Object.entries(responses).flatMap(([code, { content, description }]): object[] => {
     const status = { status: STATUS_CODES[code] ?? '', code: Number(code), originalRequest, cookie: [] }
     if (content === undefined) return [{ name: description, ...status, header: [], body: '' }]
     return Object.entries(content).flatMap(([type, media]) =>
