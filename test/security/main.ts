@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -92,6 +92,10 @@ async function attack(scratch: string, { wanted, proofsOnly }: Command, env: Nod
     child.once('error', () => resolve())
     child.once('exit', () => resolve())
   })
+  if (!existsSync(outcome)) {
+    report('Stopped before all was tried.')
+    return 1
+  }
   const scores = scoresOf(JSON.parse(readFileSync(outcome, 'utf8')), wanted)
   const shown = proofsOnly ? scores.filter(({ passed, failed }) => passed + failed > 0) : scores
   report(`\n${scoreLines(shown).join('\n')}\n`)
