@@ -127,7 +127,8 @@ export class GatewayUnderTest {
   }
 }
 
-/** Deletes what a spill log holds, as a disk that does not stay does. */
+/** Deletes what the spill log of a directory holds, as a disk that does not stay does. */
 export function loseLog(directory: string): void {
-  for (const name of readdirSync(directory)) if (name.endsWith('.spill')) rmSync(join(directory, name))
+  const folder = join(directory, 'log')
+  for (const name of readdirSync(folder)) if (name.endsWith('.spill')) rmSync(join(folder, name))
 }
