@@ -21,7 +21,14 @@ describe('an address that does not know the method', () => {
   )
 
   it('does not take a word of the path for the parameter of another route', async () => {
-    const answer = await test.app.inject({ method: 'DELETE', url: '/api/v1/leads/process-bulk' })
+    const headers = { authorization: test.bearer('admin') }
+    const answer = await test.app.inject({ method: 'DELETE', url: '/api/v1/leads/process-bulk', headers })
+    expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'POST'])
+  })
+
+  it('does not look for the word among the ids of another route of the method', async () => {
+    const headers = { authorization: test.bearer('admin') }
+    const answer = await test.app.inject({ method: 'GET', url: '/api/v1/leads/process-bulk?limit=1', headers })
     expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'POST'])
   })
 

@@ -12,12 +12,17 @@ interface KnownRoute {
 /** Tells an unknown address (404) from an address that does not know the method (405, with `Allow`). Must be registered before any route. */
 export function registerNotFound(app: GatewayApp): void {
   const known: KnownRoute[] = []
+  const writtenOut = new Set<string>()
   app.addHook('onRoute', ({ url, method }) => {
     for (const name of [method].flat()) known.push({ url, path: pathPattern(url), method: name })
+    if (!url.includes(':')) writtenOut.add(url)
   })
   // Before the body is looked at: a body of an unknown type, or without one, is not what is wrong with such a request.
   app.addHook('onRequest', (request, _reply, done) => {
-    done(request.is404 ? notFound(known, request) : undefined)
+    const { url = '' } = request.routeOptions
+    // `GET /leads/process-bulk` finds `GET /leads/:lead_id`: the router looks among the routes of one method.
+    const isMistaken = url.includes(':') && writtenOut.has(pathOf(request))
+    done(request.is404 || isMistaken ? notFound(known, request) : undefined)
   })
   app.setNotFoundHandler((request, reply) => {
     sendProblem(notFound(known, request), request, reply)
@@ -25,7 +30,7 @@ export function registerNotFound(app: GatewayApp): void {
 }
 
 function notFound(known: readonly KnownRoute[], request: FastifyRequest): GatewayError {
-  const path = request.url.split('?', 1)[0] ?? ''
+  const path = pathOf(request)
   const matching = known.filter((route) => route.path.test(path))
   // An address that is written out is not meant by the parameter of another route.
   const exact = matching.filter((route) => route.url === path)
@@ -35,6 +40,10 @@ function notFound(known: readonly KnownRoute[], request: FastifyRequest): Gatewa
   }
   const allow = [...methods].sort().join(', ')
   return new GatewayError('METHOD_NOT_ALLOWED', `This address knows ${allow}.`, { headers: { allow } })
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? ''
 }
 
 /** `/leads/:id` matches one segment; a wildcard, used for files, matches nothing here: a missing file is simply not found. */
