@@ -10,6 +10,11 @@ export interface Evidence {
   readonly needed: number
 }
 
+/** One line that says whether the run shows anything in this. */
+export function evidenceText({ title, found, needed }: Evidence): string {
+  return `  ${found < needed ? 'NO    ' : 'yes   '}  ${title}: ${found} (at least ${needed})`
+}
+
 /** What a run must have at least, to show anything. */
 export interface EvidenceNeeded {
   readonly kills: number

@@ -1,6 +1,6 @@
 import type { Verdict } from '../suite.ts'
 import { type CheckResult, checkText } from './checks.ts'
-import type { Evidence } from './evidence.ts'
+import { type Evidence, evidenceText } from './evidence.ts'
 import { type FaultRecord, faultText } from './fault-runner.ts'
 import type { Instances } from './instances.ts'
 
@@ -32,10 +32,7 @@ export function reportText(findings: RunFindings): string {
     ...deeds(findings),
     '',
     'Did the faults hit?',
-    ...evidence.map(
-      ({ title, found, needed }) =>
-        `  ${found < needed ? 'NO    ' : 'yes   '}  ${title}: ${found} (at least ${needed})`,
-    ),
+    ...evidence.map(evidenceText),
     '',
     'Does it hold?',
     ...checks.map(checkText),

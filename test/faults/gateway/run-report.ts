@@ -1,5 +1,5 @@
 import { type CheckResult, checkText } from '../engine/checks.ts'
-import type { Evidence } from '../engine/evidence.ts'
+import { type Evidence, evidenceText } from '../engine/evidence.ts'
 import { verdictOf, verdictText } from '../engine/run-report.ts'
 import type { Verdict } from '../suite.ts'
 import { requestKinds, type SentRequest } from './requests.ts'
@@ -25,10 +25,7 @@ export function reportRun({ name, seed, evidence, checks, sent, report }: Gatewa
     ),
     '',
     'Did the outages hit?',
-    ...evidence.map(
-      ({ title, found, needed }) =>
-        `  ${found < needed ? 'NO    ' : 'yes   '}  ${title}: ${found} (at least ${needed})`,
-    ),
+    ...evidence.map(evidenceText),
     '',
     'Does it hold?',
     ...checks.map(checkText),

@@ -7,6 +7,7 @@ import { type ClickHouse, openClickHouse } from '@millrace/storage/clickhouse'
 import { type Broker, partitionKey } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { type CheckResult, checkText } from '../engine/checks.ts'
+import { evidenceText } from '../engine/evidence.ts'
 import { verdictOf, verdictText } from '../engine/run-report.ts'
 import { partitionsOf, readPlain } from '../engine/topic-log.ts'
 import { FaultError } from '../fault-error.ts'
@@ -168,10 +169,7 @@ class SinksRun {
         `${this.#answers.size} inserts into ClickHouse, ${repeatedInserts} of them more than once`,
         '',
         'Did the faults hit?',
-        ...evidence.map(
-          ({ title, found, needed }) =>
-            `  ${found < needed ? 'NO    ' : 'yes   '}  ${title}: ${found} (at least ${needed})`,
-        ),
+        ...evidence.map(evidenceText),
         '',
         'Does it hold?',
         ...checks.map(checkText),
