@@ -52,7 +52,10 @@ export function describeBrokerContract(name: string, makeBroker: () => Promise<B
 
     const makeTopic = async (partitions = 1, config: Readonly<Record<string, string>> = {}): Promise<string> => {
       const topic = unique('contract')
-      await admin.createTopics([{ name: topic, partitions, replicationFactor: 1, config }])
+      // The records' times are long ago: a broker that looks for old records meanwhile would delete them.
+      await admin.createTopics([
+        { name: topic, partitions, replicationFactor: 1, config: { 'retention.ms': '-1', ...config } },
+      ])
       return topic
     }
 
