@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { BenchError } from './bench-error.ts'
-import { parseBenchCommand } from './command-line.ts'
+import { chosenNames, parseBenchCommand } from './command-line.ts'
 
 const names = ['streams', 'sinks']
 const parse = (...args: string[]) => parseBenchCommand(args, names)
@@ -31,5 +31,16 @@ describe('parseBenchCommand', () => {
   ])('refuses %s', (args, message) => {
     expect(() => parse(...args)).toThrow(BenchError)
     expect(() => parse(...args)).toThrow(message)
+  })
+})
+
+describe('the jobs of a bench', () => {
+  it('are all, or those that are named, in the bench’s order', () => {
+    expect(chosenNames(['a', 'b', 'c'], [])).toEqual(['a', 'b', 'c'])
+    expect(chosenNames(['a', 'b', 'c'], ['c', 'a'])).toEqual(['a', 'c'])
+  })
+
+  it('are told when another one is named', () => {
+    expect(() => chosenNames(['a', 'b'], ['b', 'x'])).toThrow('There is no job "x" in this bench; it has a, b.')
   })
 })

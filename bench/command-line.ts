@@ -59,6 +59,14 @@ export function parseBenchCommand(args: readonly string[], names: readonly strin
   }
 }
 
+/** The jobs of a bench that `--only` names, in the bench's order; all when it names none. Throws a `BenchError` when it names others. */
+export function chosenNames<N extends string>(names: readonly N[], only: readonly string[]): readonly N[] {
+  const unknown = only.filter((name) => !names.some((known) => known === name))
+  if (unknown.length > 0)
+    throw new BenchError(`There is no job "${unknown.join('", "')}" in this bench; it has ${names.join(', ')}.`)
+  return only.length === 0 ? names : names.filter((name) => only.includes(name))
+}
+
 /** The text of `--help`. */
 export function benchUsage(names: readonly string[]): string {
   return `Usage:

@@ -1,8 +1,7 @@
 import type { Broker } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import type { Bench, BenchContext } from '../bench.ts'
-import { BenchError } from '../bench-error.ts'
-import type { Side } from '../command-line.ts'
+import { chosenNames, type Side } from '../command-line.ts'
 import { Machine } from '../machine.ts'
 import { type Job, jobs } from './jobs.ts'
 import { type Durations, type Measurement, measure } from './measure.ts'
@@ -37,11 +36,11 @@ export const gatewayBench: Bench = async (context, show) => {
 }
 
 function chosenJobs(only: readonly string[]): readonly Job[] {
-  const names = jobs.map(({ name }) => name)
-  const unknown = only.filter((name) => !names.includes(name))
-  if (unknown.length > 0)
-    throw new BenchError(`There is no job "${unknown.join('", "')}" in this bench; it has ${names.join(', ')}.`)
-  return only.length === 0 ? jobs : jobs.filter(({ name }) => only.includes(name))
+  const names = chosenNames(
+    jobs.map(({ name }) => name),
+    only,
+  )
+  return jobs.filter(({ name }) => names.includes(name))
 }
 
 interface Workbench {

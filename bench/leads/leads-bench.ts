@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bench, BenchContext } from '../bench.ts'
 import { BenchError } from '../bench-error.ts'
+import { chosenNames } from '../command-line.ts'
 import { type Figure, figureOf } from '../figures.ts'
 import { requestBytes, sendAll } from '../gateway/http-load.ts'
 import { type GatewayServers, gatewayServers } from '../gateway/servers.ts'
@@ -253,10 +254,7 @@ function runName(): string {
 
 function chosenJobs(only: readonly string[]): readonly JobName[] {
   const all = Object.keys(jobs).filter((name): name is JobName => name in jobs)
-  const unknown = only.filter((name) => !(name in jobs))
-  if (unknown.length > 0)
-    throw new BenchError(`There is no job "${unknown.join('", "')}" in this bench; it has ${all.join(', ')}.`)
-  return only.length === 0 ? all : all.filter((name) => only.includes(name))
+  return chosenNames(all, only)
 }
 
 function tableOf(figures: readonly Figure[], chosen: readonly JobName[]): string {

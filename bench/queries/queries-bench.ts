@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { createEventRepository, type EventRepository } from '@millrace/storage/clickhouse'
 import type { Bench } from '../bench.ts'
 import { BenchError } from '../bench-error.ts'
+import { chosenNames } from '../command-line.ts'
 import { type Figure, figureOf } from '../figures.ts'
 import { Machine } from '../machine.ts'
 import { percentilesOf } from '../streams/percentiles.ts'
@@ -76,10 +77,10 @@ const questions: readonly Question[] = [
 /** What the API asks of ClickHouse, through the repository that the gateway uses, over a table of one merged part. */
 export const queriesBench: Bench = async ({ command, scratch, report, signal }, show) => {
   const machine = new Machine()
-  const names = questions.map(({ name }) => name)
-  const unknown = command.only.filter((name) => !names.includes(name))
-  if (unknown.length > 0)
-    throw new BenchError(`There is no job "${unknown.join('", "')}" in this bench; it has ${names.join(', ')}.`)
+  const chosen = chosenNames(
+    questions.map(({ name }) => name),
+    command.only,
+  )
   const { events: count, asked } = command.quick ? counts.quick : counts.full
   const { clickHouse, stop } = await startClickHouseAlone(join(scratch, 'clickhouse'))
   try {
@@ -87,7 +88,7 @@ export const queriesBench: Bench = async ({ command, scratch, report, signal }, 
     const events = createEventRepository(clickHouse)
     const figures: Figure[] = []
     const rows: (readonly string[])[] = []
-    for (const question of questions.filter(({ name }) => command.only.length === 0 || command.only.includes(name))) {
+    for (const question of questions.filter(({ name }) => chosen.includes(name))) {
       const { p50, p95, found } = await time(question, { events, asked, count, signal })
       report(`${question.name}: p95 ${numberText(p95)} ms`)
       const target = question.p95MsTarget

@@ -5,7 +5,7 @@ import { openClickHouse } from '@millrace/storage/clickhouse'
 import { type Broker, type OutgoingRecord, partitionOfKey } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import type { Bench } from '../bench.ts'
-import { BenchError } from '../bench-error.ts'
+import { chosenNames } from '../command-line.ts'
 import { type Figure, figureOf } from '../figures.ts'
 import { gatewayServers } from '../gateway/servers.ts'
 import { Machine } from '../machine.ts'
@@ -68,12 +68,7 @@ function profileFile(folder: string | undefined, run: number): string | undefine
 }
 
 function chosenWays(only: readonly string[], sides: readonly string[]): readonly Way[] {
-  const unknown = only.filter((name) => !ways.some((way) => way === name))
-  if (unknown.length > 0)
-    throw new BenchError(`There is no job "${unknown.join('", "')}" in this bench; it has ${ways.join(', ')}.`)
-  return ways.filter(
-    (way) => (only.length === 0 || only.includes(way)) && sides.includes(way === 'ours' ? 'ours' : 'peer'),
-  )
+  return chosenNames(ways, only).filter((way) => sides.includes(way === 'ours' ? 'ours' : 'peer'))
 }
 
 /** Fills the empty topic `events`; what the gateway would have written there. */

@@ -1,7 +1,7 @@
 import { connectKafka } from '@millrace/streams/kafka'
 import type { Bench, BenchContext, BenchResult } from '../bench.ts'
-import { BenchError } from '../bench-error.ts'
 import { type BenchBroker, benchBroker } from '../broker.ts'
+import { chosenNames } from '../command-line.ts'
 import type { Figure } from '../figures.ts'
 import { Machine } from '../machine.ts'
 import { type Comparison, compare } from './compare.ts'
@@ -39,11 +39,11 @@ export const streamsBench: Bench = async (context, show) => {
 }
 
 function chosenJobs(only: readonly string[]): readonly Job[] {
-  const names = jobs.map(({ name }) => name)
-  const unknown = only.filter((name) => !names.includes(name))
-  if (unknown.length > 0)
-    throw new BenchError(`There is no job "${unknown.join('", "')}" in this bench; it has ${names.join(', ')}.`)
-  return only.length === 0 ? jobs : jobs.filter(({ name }) => only.includes(name))
+  const names = chosenNames(
+    jobs.map(({ name }) => name),
+    only,
+  )
+  return jobs.filter(({ name }) => names.includes(name))
 }
 
 async function measure(workbench: Workbench, chosen: readonly Job[], withPeer: boolean): Promise<BenchResult> {
