@@ -31,13 +31,16 @@ export function reportText(findings: RunFindings): string {
     'What the engine did',
     ...deeds(findings),
     '',
-    'Did the faults hit?',
-    ...evidence.map(evidenceText),
-    '',
-    'Does it hold?',
-    ...checks.map(checkText),
-    '',
+    ...judgement({ evidence, checks }),
   ].join('\n')
+}
+
+/** What the verdict rests on: whether the faults hit, and what holds. */
+export function judgement(
+  { evidence, checks }: Pick<RunFindings, 'checks' | 'evidence'>,
+  faults = 'faults',
+): readonly string[] {
+  return [`Did the ${faults} hit?`, ...evidence.map(evidenceText), '', 'Does it hold?', ...checks.map(checkText), '']
 }
 
 /** The last line. */

@@ -1,6 +1,6 @@
-import { type CheckResult, checkText } from '../engine/checks.ts'
-import { type Evidence, evidenceText } from '../engine/evidence.ts'
-import { verdictOf, verdictText } from '../engine/run-report.ts'
+import type { CheckResult } from '../engine/checks.ts'
+import type { Evidence } from '../engine/evidence.ts'
+import { judgement, verdictOf, verdictText } from '../engine/run-report.ts'
 import type { Verdict } from '../suite.ts'
 import { requestKinds, type SentRequest } from './requests.ts'
 
@@ -24,12 +24,7 @@ export function reportRun({ name, seed, evidence, checks, sent, report }: Gatewa
       (kind) => `  ${kind.padEnd(7)} ${outcomesText(sent.filter((request) => request.kind === kind))}`,
     ),
     '',
-    'Did the outages hit?',
-    ...evidence.map(evidenceText),
-    '',
-    'Does it hold?',
-    ...checks.map(checkText),
-    '',
+    ...judgement({ evidence, checks }, 'outages'),
     `seed ${seed}`,
     `faults: ${name}: ${verdictText(verdict)}`,
   ]

@@ -6,9 +6,8 @@ import { openRegistry } from '@millrace/schemas'
 import { type ClickHouse, openClickHouse } from '@millrace/storage/clickhouse'
 import { type Broker, partitionKey } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
-import { type CheckResult, checkText } from '../engine/checks.ts'
-import { evidenceText } from '../engine/evidence.ts'
-import { verdictOf, verdictText } from '../engine/run-report.ts'
+import type { CheckResult } from '../engine/checks.ts'
+import { judgement, verdictOf, verdictText } from '../engine/run-report.ts'
 import { partitionsOf, readPlain } from '../engine/topic-log.ts'
 import { FaultError } from '../fault-error.ts'
 import { Random } from '../random.ts'
@@ -168,12 +167,7 @@ class SinksRun {
         '',
         `${this.#answers.size} inserts into ClickHouse, ${repeatedInserts} of them more than once`,
         '',
-        'Did the faults hit?',
-        ...evidence.map(evidenceText),
-        '',
-        'Does it hold?',
-        ...checks.map(checkText),
-        '',
+        ...judgement({ evidence, checks }),
       ].join('\n'),
     )
     const verdict = verdictOf({ checks, evidence })
