@@ -37,17 +37,6 @@ export interface EventPage {
   readonly nextCursor: string | null
 }
 
-/** Where the record of a stored event lies in Kafka. */
-export interface StoredRecord {
-  readonly eventId: string
-  readonly userId: string
-  readonly eventType: string
-  readonly timestampMs: number
-  readonly receivedAtMs: number
-  readonly partition: number
-  readonly offset: number
-}
-
 /** What tells an event from every other, and when it was received last. */
 export interface StoredIdentity {
   readonly eventId: string
@@ -55,6 +44,12 @@ export interface StoredIdentity {
   readonly eventType: string
   readonly timestampMs: number
   readonly receivedAtMs: number
+}
+
+/** Where the record of a stored event lies in Kafka. */
+export interface StoredRecord extends StoredIdentity {
+  readonly partition: number
+  readonly offset: number
 }
 
 /** Raw events in ClickHouse. */
@@ -148,15 +143,7 @@ function toIdentity(row: Row): StoredIdentity {
 }
 
 function toRecord(row: Row): StoredRecord {
-  return {
-    eventId: textOf(row, 'event_id'),
-    userId: textOf(row, 'user_id'),
-    eventType: textOf(row, 'event_type'),
-    timestampMs: numberOf(row, 'timestamp_ms'),
-    receivedAtMs: numberOf(row, 'received_ms'),
-    partition: numberOf(row, '_partition'),
-    offset: numberOf(row, '_offset'),
-  }
+  return { ...toIdentity(row), partition: numberOf(row, '_partition'), offset: numberOf(row, '_offset') }
 }
 
 function planPage(query: EventQuery): { conditions: readonly string[]; params: Record<string, string | number> } {

@@ -3,7 +3,7 @@ import { parseScope, type Scope } from '../accounts/roles.ts'
 import { StorageError } from '../errors.ts'
 import { appendAudit } from './audit-log.ts'
 import { accessTimeoutMs, apiKeysMax } from './limits.ts'
-import type { Mysql } from './mysql.ts'
+import type { Database, Mysql } from './mysql.ts'
 import { apiKeys, users } from './schema.ts'
 
 /** A key to be made. Its secret is known to its holder only: here is its hash. */
@@ -77,6 +77,15 @@ const listedColumns = {
   lastUsedAt: apiKeys.lastUsedAt,
 }
 
+/** Keys of this account, or all. */
+function selectListed(database: Database, username: string | undefined) {
+  return database
+    .select(listedColumns)
+    .from(apiKeys)
+    .innerJoin(users, eq(users.id, apiKeys.userId))
+    .where(username === undefined ? undefined : eq(users.username, username))
+}
+
 /** The repository of `api_keys`. */
 export function createApiKeyRepository(mysql: Mysql, now: () => Date = () => new Date()): ApiKeyRepository {
   return {
@@ -101,25 +110,14 @@ export function createApiKeyRepository(mysql: Mysql, now: () => Date = () => new
 
     async list(username) {
       const rows = await mysql.run('listing API keys', (database) =>
-        database
-          .select(listedColumns)
-          .from(apiKeys)
-          .innerJoin(users, eq(users.id, apiKeys.userId))
-          .where(username === undefined ? undefined : eq(users.username, username))
-          .orderBy(asc(apiKeys.createdAt), asc(apiKeys.id)),
+        selectListed(database, username).orderBy(asc(apiKeys.createdAt), asc(apiKeys.id)),
       )
       return rows.map(toListed)
     },
 
     async newest({ username, limit }) {
       const rows = await mysql.run('listing API keys', (database) =>
-        database
-          .select(listedColumns)
-          .from(apiKeys)
-          .innerJoin(users, eq(users.id, apiKeys.userId))
-          .where(username === undefined ? undefined : eq(users.username, username))
-          .orderBy(desc(apiKeys.createdAt), desc(apiKeys.id))
-          .limit(limit),
+        selectListed(database, username).orderBy(desc(apiKeys.createdAt), desc(apiKeys.id)).limit(limit),
       )
       return rows.map(toListed)
     },

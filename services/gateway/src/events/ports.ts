@@ -31,17 +31,6 @@ export interface EventListing {
   readonly signal: AbortSignal
 }
 
-/** Where the record of a stored event lies. */
-export interface EventReceipt {
-  readonly eventId: string
-  readonly userId: string
-  readonly eventType: string
-  readonly timestampMs: number
-  readonly receivedAtMs: number
-  readonly partition: number
-  readonly offset: number
-}
-
 /** What tells an event from every other, and when this service took it in last. */
 export interface EventIdentity {
   readonly eventId: string
@@ -49,6 +38,12 @@ export interface EventIdentity {
   readonly eventType: string
   readonly timestampMs: number
   readonly receivedAtMs: number
+}
+
+/** Where the record of a stored event lies. */
+export interface EventReceipt extends EventIdentity {
+  readonly partition: number
+  readonly offset: number
 }
 
 /** Where events can be read. Throws when the store does not answer, and for a cursor that is none of its own. */
