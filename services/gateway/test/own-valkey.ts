@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,23 +10,15 @@ import { obtainJava, systemSearch } from '../../../deploy/local/src/java.ts'
 import { fetchUnpacked } from '../../../deploy/local/src/maven.ts'
 import { freePorts } from '../../../deploy/local/src/ports.ts'
 import { versions } from '../../../deploy/local/src/versions.ts'
+import { type OwnProcess, ownProcess } from './own-process.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '')
 const readyWithinMs = 30_000
 
 /** A Valkey or Redis of one test: nothing is written to disk. */
-export interface OwnValkey {
+export interface OwnValkey extends OwnProcess {
   readonly port: number
   readonly password: string
-  start(): Promise<void>
-  /** SIGKILL. */
-  kill(): Promise<void>
-  /** SIGSTOP: connections are taken in, and nobody answers. */
-  pause(): void
-  /** SIGCONT. */
-  resume(): void
-  /** Kills it and deletes what was made for it. */
-  close(): Promise<void>
 }
 
 /** Prepares a server on a free port; it does not run yet. */
@@ -35,37 +27,16 @@ export async function prepareOwnValkey(): Promise<OwnValkey> {
   const command = serverOnPath() ?? (await fetchServer(instance))
   const [port = 0] = await freePorts(1)
   const password = 'a password of the tests'
-  let child: ChildProcess | undefined
-  const kill = async () => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
-  }
-  const killAtExit = () => child?.kill('SIGKILL')
-  process.once('exit', killAtExit)
-  return {
-    port,
-    password,
-    async start() {
-      const settings = { port, bind: '127.0.0.1', requirepass: password, save: '', appendonly: 'no', dir: instance }
-      const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
-      child = spawn(command, args, { stdio: 'ignore' })
-      const deadline = Date.now() + readyWithinMs
-      while (!(await listens(port))) {
-        if (Date.now() > deadline || child.exitCode !== null) throw new Error('the Valkey of this test does not start')
-        await new Promise((resolve) => setTimeout(resolve, 50))
-      }
-    },
-    kill,
-    pause: () => child?.kill('SIGSTOP'),
-    resume: () => child?.kill('SIGCONT'),
-    async close() {
-      await kill()
-      process.off('exit', killAtExit)
-      rmSync(instance, { recursive: true, force: true })
-    },
-  }
+  const settings = { port, bind: '127.0.0.1', requirepass: password, save: '', appendonly: 'no', dir: instance }
+  const server = ownProcess({
+    name: 'Valkey',
+    command,
+    args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    folder: instance,
+    isReady: () => listens(port),
+    readyWithinMs,
+  })
+  return { port, password, ...server }
 }
 
 function serverOnPath(): string | undefined {
