@@ -2,7 +2,7 @@ import { createCodec } from '@millrace/schemas'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type Fault, GatewayError } from '../errors.ts'
-import { takeBytes } from '../http/body.ts'
+import { mediaTypeOf, takeBytes } from '../http/body.ts'
 import { entityTagOf, isKnown } from '../http/entity-tag.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { compileValidator, invalidParameter } from '../http/validation.ts'
@@ -252,7 +252,7 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
       const body: unknown = request.body
       if (!Buffer.isBuffer(body)) throw new GatewayError('INVALID_BODY', 'The body must hold at least one event.')
       const reception = { receivedAtMs: request.receivedAtMs, source: principalOf(request).id }
-      const batch = read(body, request.headers['content-type'], reception)
+      const batch = read(body, mediaTypeOf(request), reception)
       noteItems(request, batch, deps)
       if (batch.records.length === 0) throw noValidEvent(batch)
       const durability = await deps.events.sender.send(batch.records)
@@ -332,16 +332,15 @@ export function registerEventRoutes(app: GatewayApp, deps: EventRoutesDeps & { r
   })
 }
 
-type ReadBody = (body: Buffer, mediaType: string | undefined, reception: Reception) => EventBatch
+type ReadBody = (body: Buffer, mediaType: string, reception: Reception) => EventBatch
 
 /** Reads a body by its media type, which is one of `eventMediaTypes`. */
 function bodyReader(topic: EventTopic): ReadBody {
   const json = new EventReader(topic)
   const avro = new AvroEventReader(topic)
-  return (body, mediaType = '', reception) => {
-    const type = mediaType.toLowerCase()
-    if (type.startsWith('application/json')) return json.read(body, 'json', reception)
-    if (type.startsWith('application/x-ndjson')) return json.read(body, 'ndjson', reception)
+  return (body, mediaType, reception) => {
+    if (mediaType.startsWith('application/json')) return json.read(body, 'json', reception)
+    if (mediaType.startsWith('application/x-ndjson')) return json.read(body, 'ndjson', reception)
     return avro.read(body, reception)
   }
 }

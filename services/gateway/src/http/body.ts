@@ -41,6 +41,11 @@ function parseJson(request: FastifyRequest, body: Buffer): unknown {
   return value
 }
 
+/** The media type of the body, and its parameters, in lower case; empty when the request does not say. */
+export function mediaTypeOf(request: FastifyRequest): string {
+  return request.headers['content-type']?.toLowerCase() ?? ''
+}
+
 /** Notes the body's size, decompressed, and refuses a charset other than UTF-8: JSON has no other. */
 export function takeBytes(request: FastifyRequest, body: Buffer): void {
   request.bodyBytes = body.length

@@ -46,6 +46,11 @@ describe('leads as NDJSON', () => {
     expect(test.leads.written).toHaveLength(3)
   })
 
+  it.each(['application/x-ndjson; charset=utf-8', 'Application/X-NDJSON'])('are taken as %s', async (type) => {
+    const answer = await post(`${line}\n${line}`, type)
+    expect([answer.statusCode, answer.json().accepted]).toEqual([202, 2])
+  })
+
   it('lose only the lines that are wrong, each with its line in the pointer', async () => {
     const deep = `{"attributes":${'['.repeat(40)}${']'.repeat(40)}}`
     const broken = Buffer.concat([Buffer.from('{"first_name":"'), Buffer.from([0xff]), Buffer.from('"}')])

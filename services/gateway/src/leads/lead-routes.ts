@@ -2,7 +2,7 @@ import type { LeadOutcome } from '@millrace/schemas'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { GatewayError } from '../errors.ts'
-import { takeBytes } from '../http/body.ts'
+import { mediaTypeOf, takeBytes } from '../http/body.ts'
 import { type GatewayApp, principalOf } from '../http/gateway-app.ts'
 import { durabilities, durabilityDescription } from '../kafka/ports.ts'
 import { batchBodyBytesMax, leadsPerRequestMax } from '../limits.ts'
@@ -184,10 +184,6 @@ const BulkBodies = {
   },
 }
 
-function isNdjson(request: FastifyRequest): boolean {
-  return request.headers['content-type']?.startsWith('application/x-ndjson') === true
-}
-
 function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void {
   void app.register(async (scope: GatewayApp) => {
     // The body stays bytes until the handler has it: faults of its content belong to single leads here, not to the request.
@@ -234,7 +230,9 @@ function registerBulk(app: GatewayApp, { desk, onItems }: LeadRoutesDeps): void 
       handler: async (request, reply) => {
         const body: unknown = request.body
         const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
-        const bulk = isNdjson(request) ? readBulkLines(bytes) : readBulkJson(bytes)
+        const bulk = mediaTypeOf(request).startsWith('application/x-ndjson')
+          ? readBulkLines(bytes)
+          : readBulkJson(bytes)
         const { taken: results, durability } = await desk.acceptAll(bulk, submissionOf(request))
         const rejected = results.filter((item) => item.status === 'rejected').length
         const accepted = results.length - rejected
