@@ -69,7 +69,7 @@ export function createLeadPrivacyRepository(mysql: Mysql, now: () => Date = () =
       mysql.transaction('exporting a lead', async (database) => {
         const [lead] = await database.select().from(leads).where(eq(leads.leadId, leadId)).limit(1)
         if (lead === undefined) return undefined
-        const others = lead.status === 'erased' ? [] : await leadsOfPerson(database, lead)
+        const { others, isComplete } = lead.status === 'erased' ? nobodyElse : await leadsOfPerson(database, lead)
         const listed = [lead, ...others].slice(0, leadsOfPersonMax)
         const ids = listed.map((one) => one.leadId)
         const history = [...(await readHistory(database, ids)).values()].flat()
@@ -78,7 +78,7 @@ export function createLeadPrivacyRepository(mysql: Mysql, now: () => Date = () =
         await appendAudit(database, { action: 'lead_exported', actor, subject: leadId, requestId, detail }, now())
         // Read after it was written: this export is something that is known about the person, too.
         const audit = await auditOf(database, ids)
-        return { leads: listed, isComplete: others.length < leadsOfPersonMax, history, audit, submissions }
+        return { leads: listed, isComplete, history, audit, submissions }
       }),
   }
 }
@@ -108,8 +108,15 @@ async function erasedAt(database: Database, leadId: string): Promise<Date | unde
   return steps.find(({ status }) => status === 'erased')?.at
 }
 
+interface OthersOfPerson {
+  readonly others: readonly StoredLead[]
+  readonly isComplete: boolean
+}
+
+const nobodyElse: OthersOfPerson = { others: [], isComplete: true }
+
 /** The index compares without regard to accents, which is too wide: what is another address by our own rule is another person's. */
-async function leadsOfPerson(database: Database, lead: StoredLead): Promise<readonly StoredLead[]> {
+async function leadsOfPerson(database: Database, lead: StoredLead): Promise<OthersOfPerson> {
   const rows = await database
     .select()
     .from(leads)
@@ -117,7 +124,9 @@ async function leadsOfPerson(database: Database, lead: StoredLead): Promise<read
     .orderBy(asc(leads.receivedAt), asc(leads.leadId))
     .limit(leadsOfPersonMax + 1)
   const address = normalisedEmail(lead.email)
-  return rows.filter(({ leadId, email }) => leadId !== lead.leadId && normalisedEmail(email) === address)
+  const others = rows.filter(({ leadId, email }) => leadId !== lead.leadId && normalisedEmail(email) === address)
+  // By what was read and not by what is left of it: behind other people's addresses there may be more of this one's.
+  return { others, isComplete: rows.length <= leadsOfPersonMax }
 }
 
 async function submissionsOf(database: Database, of: readonly StoredLead[]): Promise<readonly SubmissionLog[]> {
