@@ -1,24 +1,43 @@
 import { expect, it } from 'vitest'
 import { scoreOf, sum } from './test-run.ts'
 
-it('scoreOf counts tests, and a file that failed outside of its tests as one failure', () => {
-  const score = scoreOf({
-    numPassedTests: 7,
-    numFailedTests: 1,
-    testResults: [
-      { status: 'passed', assertionResults: [{ status: 'passed' }] },
-      { status: 'failed', assertionResults: [{ status: 'passed' }, { status: 'failed' }] },
-      { status: 'failed', assertionResults: [] },
-    ],
+const passed = { status: 'passed', fullName: 'adds' }
+
+it('scoreOf names the tests that failed, and a file that failed outside of its tests as one failure', () => {
+  const score = scoreOf(
+    {
+      numPassedTests: 7,
+      testResults: [
+        { name: '/home/p/a.test.ts', status: 'passed', message: '', assertionResults: [passed] },
+        {
+          name: '/home/p/b.test.ts',
+          status: 'failed',
+          message: '',
+          assertionResults: [
+            passed,
+            {
+              status: 'failed',
+              fullName: 'b takes away',
+              failureMessages: ['\u001b[31mAssertionError: 2 is not 1\u001b[39m\n    at b.test.ts:3'],
+            },
+          ],
+        },
+        { name: '/home/p/c.test.ts', status: 'failed', message: 'Cannot find module d\nat c', assertionResults: [] },
+      ],
+    },
+    '/home/p',
+  )
+  expect(score).toEqual({
+    passed: 7,
+    failures: ['b.test.ts: b takes away: AssertionError: 2 is not 1', 'c.test.ts: Cannot find module d'],
   })
-  expect(score).toEqual({ passed: 7, failed: 2 })
 })
 
 it('sum adds up', () => {
   expect(
     sum([
-      { passed: 1, failed: 0 },
-      { passed: 20, failed: 3 },
+      { passed: 1, failures: [] },
+      { passed: 20, failures: ['a', 'b'] },
     ]),
-  ).toEqual({ passed: 21, failed: 3 })
+  ).toEqual({ passed: 21, failures: ['a', 'b'] })
 })

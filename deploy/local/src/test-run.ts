@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
 import { portSettings, portsFrom } from './config.ts'
 import { LauncherError } from './errors.ts'
 import { type Folders, layFolders } from './folders.ts'
@@ -10,17 +11,20 @@ import { freePorts } from './ports.ts'
 import { guardScript } from './process.ts'
 import { bringUp, type LauncherContext } from './up.ts'
 
-/** How many things passed and failed. */
+/** How many things passed, and what failed. */
 export interface Score {
   readonly passed: number
-  readonly failed: number
+  /** A line for each: what it is, and why in its first words. */
+  readonly failures: readonly string[]
 }
+
+const nothing: Score = { passed: 0, failures: [] }
 
 /**
  * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data: the
  * packages' integration tests against its servers, then the end-to-end tests and the attacks against everything. Goes on after a
- * failure; always stops the stack. With filters, only the tests whose files match are run. Answers the exit code; the
- * last line is `N passed, N failed`.
+ * failure; always stops the stack. With filters, only the tests whose files match are run. Answers the exit code; what failed is listed again at
+ * the end, since it may stand thousands of lines above, and the last line is `N passed, N failed`.
  */
 export async function runTests(context: LauncherContext, filters: readonly string[]): Promise<number> {
   const started = performance.now()
@@ -48,8 +52,9 @@ export async function runTests(context: LauncherContext, filters: readonly strin
   context.report(
     `\n${interrupted ? 'Interrupted' : 'Done'} after ${Math.round((performance.now() - started) / 1_000)} s`,
   )
-  context.report(`${score.passed} passed, ${score.failed} failed`)
-  return score.failed > 0 || interrupted ? 1 : 0
+  for (const failure of score.failures) context.report(`FAILED ${failure}`)
+  context.report(`${score.passed} passed, ${score.failures.length} failed`)
+  return score.failures.length > 0 || interrupted ? 1 : 0
 }
 
 interface TestRun {
@@ -60,7 +65,7 @@ interface TestRun {
 
 async function integration(run: TestRun, filters: readonly string[]): Promise<Score> {
   const { context, folders } = run
-  if (context.signal.aborted) return { passed: 0, failed: 0 }
+  if (context.signal.aborted) return nothing
   const free = await freePorts(portSettings.length)
   const ports = portsFrom((key) => free[portSettings.findIndex((setting) => setting.key === key)] ?? 0)
   context.report(`\n── a stack for the integration tests, in ${folders.instance}`)
@@ -84,17 +89,17 @@ async function integration(run: TestRun, filters: readonly string[]): Promise<Sc
   } catch (error) {
     if (!(error instanceof LauncherError)) throw error
     context.report(error.message)
-    scores.push({ passed: 0, failed: 1 })
+    scores.push({ passed: 0, failures: [`the stack for the tests: ${firstLine(error.message)}`] })
   }
   return sum(scores)
 }
 
 /** One tool that is green or not. */
 async function check(run: TestRun, title: string, tool: string, args: readonly string[]): Promise<Score> {
-  if (run.context.signal.aborted) return { passed: 0, failed: 0 }
+  if (run.context.signal.aborted) return nothing
   run.context.report(`\n── ${title}: ${tool} ${args.join(' ')}`)
   const code = await stream(run, tool, args, {})
-  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+  return code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: [`${title}: ${tool} ended with ${code}`] }
 }
 
 async function vitest(
@@ -103,7 +108,8 @@ async function vitest(
   filters: readonly string[],
   variables: Readonly<Record<string, string>>,
 ): Promise<Score> {
-  if (run.context.signal.aborted) return { passed: 0, failed: 0 }
+  if (run.context.signal.aborted) return nothing
+  const { folders } = run
   const report = join(run.reports, `${project}.json`)
   const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   run.context.report(`\n── ${project} tests: vitest run --project ${project} ${filters.join(' ')}`)
@@ -113,36 +119,53 @@ async function vitest(
     [...args, ...(filters.length > 0 ? ['--passWithNoTests', ...filters] : [])],
     variables,
   )
-  const score = existsSync(report) ? scoreOf(JSON.parse(readFileSync(report, 'utf8'))) : { passed: 0, failed: 0 }
+  const score = existsSync(report) ? scoreOf(JSON.parse(readFileSync(report, 'utf8')), folders.root) : nothing
+  if (code === 0 || score.failures.length > 0) return score
   // Errors outside of any test, or a vitest that died: its exit code knows.
-  return code !== 0 && score.failed === 0 ? { ...score, failed: 1 } : score
+  return { ...score, failures: [`${project} tests: vitest ended with ${code}, and no test had failed`] }
 }
 
 /** What counts in the JSON report of vitest. */
 export interface VitestReport {
   readonly numPassedTests: number
-  readonly numFailedTests: number
   readonly testResults: readonly {
+    /** The file. */
+    readonly name: string
     readonly status: string
-    readonly assertionResults: readonly { readonly status: string }[]
+    /** Why the file failed outside of its tests. */
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages?: readonly string[] | null
+    }[]
   }[]
 }
 
-/** Tests that passed and failed; a file that failed outside of its tests, for instance at its imports, counts as one failure. */
-export function scoreOf(report: VitestReport): Score {
-  const broken = report.testResults.filter(
-    ({ status, assertionResults }) =>
-      status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
-  )
-  return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length }
+/** Tests that passed, and those that failed, files under `root`; a file that failed outside of its tests, for instance at its imports, counts as one failure. */
+export function scoreOf(report: VitestReport, root: string): Score {
+  const failures: string[] = []
+  for (const { name, status, message, assertionResults } of report.testResults) {
+    const file = relative(root, name)
+    const failed = assertionResults.filter((result) => result.status === 'failed')
+    for (const { fullName, failureMessages } of failed) {
+      failures.push(`${file}: ${fullName}: ${firstLine(failureMessages?.[0] ?? 'no message')}`)
+    }
+    if (status === 'failed' && failed.length === 0) failures.push(`${file}: ${firstLine(message)}`)
+  }
+  return { passed: report.numPassedTests, failures }
+}
+
+function firstLine(text: string): string {
+  return stripVTControlCharacters(text).split('\n', 1)[0]?.trim() ?? ''
 }
 
 /** Adds scores up. */
 export function sum(scores: readonly Score[]): Score {
-  return scores.reduce((all, { passed, failed }) => ({ passed: all.passed + passed, failed: all.failed + failed }), {
-    passed: 0,
-    failed: 0,
-  })
+  return {
+    passed: scores.reduce((passed, score) => passed + score.passed, 0),
+    failures: scores.flatMap(({ failures }) => failures),
+  }
 }
 
 /** Runs a tool of node_modules with its output on ours; answers its exit code. It ends when we do. */
