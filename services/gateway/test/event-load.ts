@@ -5,13 +5,13 @@ export interface SentEvent {
   readonly number: number
   /** `unknown`: the connection was lost, so nobody has said anything about it. */
   readonly outcome: 'kafka' | 'spooled' | 'unknown' | `refused ${number}`
+  /** How long its request took. */
+  readonly tookMs: number
 }
 
 /** Requests that go on until they are stopped. */
 export interface EventLoad {
   readonly sent: readonly SentEvent[]
-  /** The longest that a request took, in milliseconds, since the last call of this. */
-  slowestMs(): number
   /** Another address to send to. */
   redirect(url: string): void
   stop(): Promise<void>
@@ -36,15 +36,14 @@ export function startEventLoad(options: EventLoadOptions): EventLoad {
   const sent: SentEvent[] = []
   let { url } = options
   let isStopped = false
-  let slowest = 0
 
   async function sendAll(user: string): Promise<void> {
     for (let number = 0; !isStopped; ) {
       const events = Array.from({ length: eventsPerRequest }, () => ({ id: `${user}-${number}`, number: number++ }))
       const startedMs = performance.now()
       const outcome = await post(user, events)
-      if (outcome !== 'unknown') slowest = Math.max(slowest, performance.now() - startedMs)
-      sent.push(...events.map((event) => ({ ...event, user, outcome })))
+      const tookMs = performance.now() - startedMs
+      sent.push(...events.map((event) => ({ ...event, user, outcome, tookMs })))
       await new Promise((resolve) => setTimeout(resolve, outcome === 'unknown' ? 50 : pauseMs))
     }
   }
@@ -73,11 +72,6 @@ export function startEventLoad(options: EventLoadOptions): EventLoad {
   const running = Promise.all(Array.from({ length: users }, (_, i) => sendAll(`${run}-user-${i}`)))
   return {
     sent,
-    slowestMs() {
-      const ms = slowest
-      slowest = 0
-      return ms
-    },
     redirect(to) {
       url = to
     },

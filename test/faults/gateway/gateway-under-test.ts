@@ -64,8 +64,7 @@ export class GatewayUnderTest {
   /** SIGTERM; answers the exit code. */
   async stop(): Promise<number | null> {
     this.#downFromMs ??= Date.now()
-    const stopped = await this.#process?.stop()
-    return stopped?.code ?? null
+    return (await this.#process?.stop()) ?? null
   }
 
   /** Kills it at the end of the run. */

@@ -137,10 +137,9 @@ describe('content that JSON.parse would change', () => {
   })
 
   it('finds a duplicate among very many keys without comparing each with each', () => {
-    const keys = Array.from({ length: 50_000 }, (_, i) => `"k${i}":0`)
-    const startedMs = performance.now()
-    expect(scan(`{${keys.join(',')},"k49999":1}`)).toMatchObject([{ code: 'DUPLICATE_KEY', pointer: '/k49999' }])
-    expect(performance.now() - startedMs).toBeLessThan(1_000)
+    // 10^11 comparisons would outlast the test's deadline by minutes.
+    const keys = Array.from({ length: 500_000 }, (_, i) => `"k${i}":0`)
+    expect(scan(`{${keys.join(',')},"k499999":1}`)).toMatchObject([{ code: 'DUPLICATE_KEY', pointer: '/k499999' }])
   })
 
   it('never calls two different keys the same', () => {
