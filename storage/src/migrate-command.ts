@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StorageError } from './errors.ts'
+import type { MigrationTarget } from './migration-target.ts'
 
 /** Variables by name, as the process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -32,16 +33,6 @@ export function portVariable(env: Environment, name: string, fallback: string): 
 }
 
 class ConfigurationError extends Error {}
-
-/** What a migration command does to one database. */
-export interface MigrationTarget {
-  /** The server's name for messages. */
-  readonly name: string
-  ping(): Promise<void>
-  /** Returns the names of what was applied. */
-  migrate(): Promise<readonly string[]>
-  close(): Promise<void>
-}
 
 /** Runs a migration command: waits for the server, migrates, says what was done, and exits with 0, 1 (failed) or 78 (wrong configuration). */
 export async function runMigration(open: () => MigrationTarget): Promise<void> {

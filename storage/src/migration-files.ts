@@ -71,6 +71,7 @@ export function pendingMigrations(
   return migrations.slice(applied.length)
 }
 
-function byName(a: AppliedMigration, b: AppliedMigration): number {
+/** Orders migrations by their names, and so by their numbers. */
+export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : 1
 }

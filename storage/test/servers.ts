@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ApiLog, Lead } from '@millrace/schemas'
 import type { ClickHouseOptions } from '@millrace/storage/clickhouse'
-import { type Mysql, openMysql } from '@millrace/storage/mysql'
+import { type Mysql, type MysqlOptions, openMysql } from '@millrace/storage/mysql'
 
 /** A variable that names a real server; a test fails without it instead of passing unseen. */
 export function required(name: string): string {
@@ -11,17 +11,20 @@ export function required(name: string): string {
   return value
 }
 
-/** MySQL as the variables say. */
-export function mysqlOfTests(options: { connectionsMax?: number; callTimeoutMs?: number } = {}): Mysql {
-  return openMysql({
+/** Where MySQL is, as the variables say. */
+export function mysqlOptionsOfTests(): MysqlOptions {
+  return {
     host: required('MILLRACE_MYSQL_HOST'),
     port: Number(required('MILLRACE_MYSQL_PORT')),
     user: required('MILLRACE_MYSQL_USER'),
     password: required('MILLRACE_MYSQL_PASSWORD'),
     database: required('MILLRACE_MYSQL_DATABASE'),
-    connectionsMax: 4,
-    ...options,
-  })
+  }
+}
+
+/** MySQL as the variables say. */
+export function mysqlOfTests(options: { connectionsMax?: number; callTimeoutMs?: number } = {}): Mysql {
+  return openMysql({ ...mysqlOptionsOfTests(), connectionsMax: 4, ...options })
 }
 
 /** A name that no other test and no earlier run has. */

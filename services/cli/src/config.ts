@@ -53,3 +53,18 @@ export type MysqlConfig = EnvConfig<typeof mysqlSpec>
 export function mysqlConfig(env: Environment): MysqlConfig {
   return readEnv(mysqlSpec, env)
 }
+
+const clickHouseSpec = {
+  url: envUrl('MILLRACE_CLICKHOUSE_URL', { default: 'http://127.0.0.1:8123' }),
+  user: envString('MILLRACE_CLICKHOUSE_USER', { default: 'millrace' }),
+  password: envSecret('MILLRACE_CLICKHOUSE_PASSWORD'),
+  database: envString('MILLRACE_CLICKHOUSE_DATABASE', { default: 'millrace' }),
+}
+
+/** Where ClickHouse is, for the commands about what is stored. */
+export type ClickHouseConfig = EnvConfig<typeof clickHouseSpec>
+
+/** Reads where ClickHouse is. Throws `INVALID_CONFIG` with every problem. */
+export function clickHouseConfig(env: Environment): ClickHouseConfig {
+  return readEnv(clickHouseSpec, env)
+}

@@ -1,19 +1,24 @@
 #!/usr/bin/env node
 import { createLogger, runMain, waitFor } from '@millrace/kit'
 import { openRegistry, SchemaError, topics } from '@millrace/schemas'
+import { clickHouseMigrationTarget } from '@millrace/storage/clickhouse'
 import {
   createApiKeyRepository,
   createAuditRepository,
   createUserRepository,
+  type MigrationTarget,
   type Mysql,
+  mysqlMigrationTarget,
   openMysql,
+  StorageError,
 } from '@millrace/storage/mysql'
 import { connectKafka } from '@millrace/streams/kafka'
 import { runAudit } from './audit.ts'
 import { CommandError } from './command-error.ts'
-import { kafkaConfig, mysqlConfig, provisionConfig } from './config.ts'
+import { clickHouseConfig, kafkaConfig, mysqlConfig, provisionConfig } from './config.ts'
 import { runDlq } from './dead-letters/dlq.ts'
 import { runKeys } from './keys.ts'
+import { runMigrate } from './migrate.ts'
 import { readPasswordFrom } from './password-input.ts'
 import { provision } from './provision.ts'
 import { runUsers } from './users.ts'
@@ -23,6 +28,9 @@ const usage = `Usage: millrace COMMAND
 Commands:
   provision                    create the topics that are missing and register the schemas; safe to repeat
                                (MILLRACE_KAFKA_BROKERS, MILLRACE_REGISTRY_URL, MILLRACE_TOPIC_PARTITIONS, MILLRACE_TOPIC_REPLICATION)
+  migrate [mysql|clickhouse] [--dry-run]
+                               bring the databases to this version, or tell what they have; safe to repeat
+                               (MILLRACE_MYSQL_*, MILLRACE_CLICKHOUSE_URL, _USER, _PASSWORD, _DATABASE)
 
 Dead letters (MILLRACE_KAFKA_BROKERS): records that could not be stored, by the topic that they came from
   dlq list TOPIC [--all]       dlq show TOPIC OFFSET
@@ -59,6 +67,7 @@ async function run(args: readonly string[]): Promise<void> {
     return
   }
   if (command === 'provision' && rest.length === 0) return await runProvision()
+  if (command === 'migrate') return await migrate(rest)
   if (command === 'dlq') {
     const broker = connectKafka({ brokers: kafkaConfig(process.env).brokers, clientId: 'millrace-dlq' })
     const all = new Set<string>(topics.map(({ name }) => name))
@@ -88,6 +97,19 @@ async function withMysql(work: (mysql: Mysql) => Promise<void>): Promise<void> {
   } finally {
     await mysql.close()
   }
+}
+
+async function migrate(args: readonly string[]): Promise<void> {
+  const logger = createLogger({ service: 'migrate', level: 'warn' })
+  const isRetryable = (error: unknown) => error instanceof StorageError && error.retryable
+  const databases = {
+    mysql: () => mysqlMigrationTarget(mysqlConfig(process.env)),
+    clickhouse: () => clickHouseMigrationTarget(clickHouseConfig(process.env)),
+  }
+  const ready = async (target: MigrationTarget) => {
+    await waitFor(target.name, () => target.ping(), { logger, isRetryable })
+  }
+  await runMigrate(args, { databases, ready, print, tell })
 }
 
 async function runProvision(): Promise<void> {

@@ -10,6 +10,7 @@ export {
   type Row,
 } from './clickhouse.ts'
 export { clickHouseMigrations, migrateClickHouse } from './migrate.ts'
+export { clickHouseMigrationTarget } from './migration-target.ts'
 export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
 
 // What the API reads.

@@ -26,3 +26,11 @@ export const errorTextMax = 1_000
 
 /** DateTime64(3)'s last millisecond, 2299-12-31T23:59:59.999Z. */
 export const dateTime64MaxMs = 10_413_791_999_999
+
+/** How long one migration run waits for another one: it may be rewriting a table. */
+export const migrationLockWaitMs = 900_000
+export const migrationLockPollMs = 250
+/** The lock's owner touches it this often. */
+export const migrationLockRenewMs = 5_000
+/** An owner that was silent for this long is dead: twelve times the pause between two touches. */
+export const migrationLockStaleSeconds = 60

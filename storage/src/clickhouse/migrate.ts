@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { StorageError } from '../errors.ts'
 import { type AppliedMigration, type Migration, pendingMigrations, readMigrations } from '../migration-files.ts'
 import { type ClickHouse, type ClickHouseOptions, openClickHouse } from './clickhouse.ts'
+import { underMigrationLock } from './migration-lock.ts'
 
 /** The migrations of this version. */
 export function clickHouseMigrations(): readonly Migration[] {
@@ -9,8 +10,8 @@ export function clickHouseMigrations(): readonly Migration[] {
 }
 
 /**
- * Creates the database when it does not exist, brings it to this version, and returns the names of what was applied. ClickHouse has no
- * locks for this: every statement can be repeated, so that two processes that migrate together do the same twice, harmlessly.
+ * Creates the database when it does not exist, brings it to this version, and returns the names of what was applied. Several processes
+ * may call it together: one works, the others wait. A step that fails halfway can be repeated, because every statement can.
  * Throws `MIGRATION_FAILED`.
  */
 export async function migrateClickHouse(
@@ -26,7 +27,9 @@ export async function migrateClickHouse(
   await using(openClickHouse({ ...options, database: 'default' }), (server) =>
     server.command('creating the database', `CREATE DATABASE IF NOT EXISTS ${options.database}`),
   )
-  return using(openClickHouse(options), (clickHouse) => applyPending(clickHouse, migrations))
+  return using(openClickHouse(options), (clickHouse) =>
+    underMigrationLock(clickHouse, () => applyPending(clickHouse, migrations)),
+  )
 }
 
 async function applyPending(clickHouse: ClickHouse, migrations: readonly Migration[]): Promise<readonly string[]> {

@@ -4,6 +4,9 @@
 export { type CallOptions, type Database, type Mysql, type MysqlOptions, openMysql } from './mysql.ts'
 export type { InsertNew } from './insert-new.ts'
 export { migrateMysql, mysqlMigrations } from './migrate.ts'
+export { mysqlMigrationTarget } from './migration-target.ts'
+export type { MigrationTarget } from '../migration-target.ts'
+export { type MigrationState, type MigrationStatus, migrationStates } from '../migration-status.ts'
 export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
 
 // Leads.

@@ -1,16 +1,13 @@
 import { portVariable, runMigration, variable } from '../migrate-command.ts'
-import { migrateMysql } from './migrate.ts'
-import { openMysql } from './mysql.ts'
+import { mysqlMigrationTarget } from './migration-target.ts'
 
 // Brings MySQL to this version: `node storage/src/mysql/migrate-main.ts`. May be run by several processes, and again, at any time.
-await runMigration(() => {
-  const mysql = openMysql({
+await runMigration(() =>
+  mysqlMigrationTarget({
     host: variable(process.env, 'MILLRACE_MYSQL_HOST', '127.0.0.1'),
     port: portVariable(process.env, 'MILLRACE_MYSQL_PORT', '3306'),
     user: variable(process.env, 'MILLRACE_MYSQL_USER', 'millrace'),
     password: variable(process.env, 'MILLRACE_MYSQL_PASSWORD'),
     database: variable(process.env, 'MILLRACE_MYSQL_DATABASE', 'millrace'),
-    connectionsMax: 1,
-  })
-  return { name: 'MySQL', ping: mysql.ping, migrate: () => migrateMysql(mysql), close: mysql.close }
-})
+  }),
+)
