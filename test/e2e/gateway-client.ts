@@ -83,12 +83,12 @@ export class GatewayClient {
   }
 }
 
-/** Asks again until `check` finds nothing wrong, and fails with its last word when `withinMs` is over. */
+/** Asks again until nothing is wrong, neither with the asking (a busy gateway sends some away) nor for `check`; fails with the last word when `withinMs` is over. */
 export async function eventually<T>(withinMs: number, look: () => Promise<T>, check: (found: T) => void): Promise<T> {
   const deadline = Date.now() + withinMs
   for (;;) {
-    const found = await look()
     try {
+      const found = await look()
       check(found)
       return found
     } catch (error) {

@@ -51,7 +51,7 @@ it('a kafkajs consumer with the registry client decodes the statistics', async (
   }))
   expect((await producer.post('/events', events)).status).toBe(202)
   await eventually(
-    30_000,
+    60_000,
     () => Promise.resolve(seen.filter((record) => record.value.interval === '1h').at(-1)),
     (last) =>
       expect(last).toMatchObject({
@@ -59,4 +59,4 @@ it('a kafkajs consumer with the registry client decodes the statistics', async (
         value: { count: 3, value_count: 3, sum: 9, avg: 3, min: 1, max: 6, window_end: Date.UTC(2024, 4, 5, 7) },
       }),
   )
-}, 60_000)
+}, 90_000)
