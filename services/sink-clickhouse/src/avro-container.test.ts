@@ -2,6 +2,7 @@ import { avroSchema, schemaText } from '@millrace/schemas'
 import avsc from 'avsc'
 import { describe, expect, it } from 'vitest'
 import { AvroContainer, withPlace } from './avro-container.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 
 /** Reads a container with avsc's own decoder. */
 async function read(container: Buffer): Promise<unknown[]> {
@@ -15,7 +16,7 @@ async function read(container: Buffer): Promise<unknown[]> {
 describe('AvroContainer', () => {
   it('holds each row with its place, as another decoder reads it', async () => {
     const type = avsc.Type.forSchema(JSON.parse(schemaText('event')))
-    const container = new AvroContainer(withPlace({ ...avroSchema('event') }), 10)
+    const container = new AvroContainer(withPlace({ ...avroSchema('event') }), 10, new SpareBuffers(1))
     const events = [0, 1, 127, 128, 2 ** 31, 2 ** 40, 2 ** 51].map((offset, index) => ({
       offset,
       event: {
@@ -40,9 +41,26 @@ describe('AvroContainer', () => {
     expect(await read(container.finish())).toEqual(expected)
   })
 
+  it('is whole in memory that held another one', async () => {
+    const spares = new SpareBuffers(1)
+    const schema = '{"type":"record","name":"R","fields":[{"name":"text","type":"string"}]}'
+    const rows = (container: AvroContainer, text: string) => {
+      const body = avsc.Type.forSchema(JSON.parse(schema)).toBuffer({ text })
+      for (let offset = 2 ** 30; offset < 2 ** 30 + 50; offset++)
+        container.append({ partition: 1, offset }, body, 0, body.length)
+    }
+    const first = new AvroContainer(schema, 10, spares)
+    rows(first, 'x'.repeat(20_000))
+    first.retire()
+    const second = new AvroContainer(withPlace(JSON.parse(schema)), 10, spares)
+    rows(second, 'short')
+    const expected = Array.from({ length: 50 }, (_, row) => ({ _partition: 1, _offset: 2 ** 30 + row, text: 'short' }))
+    expect(await read(second.finish())).toEqual(expected)
+  })
+
   it('has the layout of the specification', () => {
     const schema = '{"type":"record","name":"R","fields":[]}'
-    const container = new AvroContainer(schema, 0)
+    const container = new AvroContainer(schema, 0, new SpareBuffers(0))
     container.append({ partition: 1, offset: 64 }, Buffer.alloc(0), 0, 0)
     const bytes = container.finish()
     const sync = bytes.subarray(-16)

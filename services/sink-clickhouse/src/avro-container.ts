@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { SpareBuffers } from './spare-buffers.ts'
 
 /** Bytes that a varint of a count or a size may take. */
 const varintBytesMax = 10
@@ -22,11 +23,12 @@ export class AvroContainer {
   readonly #head: Buffer
   readonly #sync: Buffer
   readonly #rowsStart: number
+  readonly #spares: SpareBuffers
   #buffer: Buffer
   #at: number
 
-  /** `rowBytes` is a guess at what the rows will take. */
-  constructor(schemaText: string, rowBytes: number) {
+  /** `rowBytes` is a guess at what the rows will take; the memory comes from `spares`. */
+  constructor(schemaText: string, rowBytes: number, spares: SpareBuffers) {
     this.#sync = createHash('md5').update(schemaText).digest()
     this.#head = Buffer.concat([
       Buffer.from([0x4f, 0x62, 0x6a, 0x01]),
@@ -36,7 +38,8 @@ export class AvroContainer {
       this.#sync,
     ])
     this.#rowsStart = this.#head.length + 2 * varintBytesMax
-    this.#buffer = Buffer.allocUnsafeSlow(this.#rowsStart + rowBytes + this.#sync.length)
+    this.#spares = spares
+    this.#buffer = spares.take(this.#rowsStart + rowBytes + this.#sync.length)
     this.#at = this.#rowsStart
   }
 
@@ -65,12 +68,21 @@ export class AvroContainer {
     return this.#buffer.subarray(start, this.#at + this.#sync.length)
   }
 
+  /** Gives its memory back: the container is over, and so is every view of it. */
+  retire(): void {
+    this.#spares.give(this.#buffer)
+    this.#buffer = retired
+    this.count = 0
+  }
+
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
+    const grown = this.#spares.take(Math.max(needed, this.#buffer.length * 2))
     this.#buffer.copy(grown, this.#rowsStart, this.#rowsStart, this.#at)
     this.#buffer = grown
   }
 }
+
+const retired = Buffer.alloc(0)
 
 /** The fields that are put in front of a record's own. */
 export const placeFields = [
@@ -87,11 +99,16 @@ export function withPlace(schema: Readonly<Record<string, unknown>>): string {
 /** Writes a non-negative number below 2^52 as a zigzag varint; returns where it ends. */
 function writeVarint(buffer: Buffer, value: number, start: number): number {
   let at = start
-  let rest = value * 2
+  let wide = value * 2
+  // Division, because offsets outgrow 32 bits.
+  while (wide > 0x7fff_ffff) {
+    buffer[at++] = (wide % 128) + 128
+    wide = Math.floor(wide / 128)
+  }
+  let rest = wide | 0
   while (rest > 0x7f) {
-    // Division, because offsets outgrow 32 bits.
-    buffer[at++] = (rest % 128) + 128
-    rest = Math.floor(rest / 128)
+    buffer[at++] = (rest & 0x7f) | 0x80
+    rest >>>= 7
   }
   buffer[at++] = rest
   return at

@@ -4,6 +4,7 @@ import type { OutgoingRecord, Producer } from '@millrace/streams/sink'
 import { describe, expect, it } from 'vitest'
 import { batchOf } from '../test/batches.ts'
 import { createClickHouseSink } from './clickhouse-sink.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { createWriterSchemas } from './writer-schemas.ts'
 
 const codec = createCodec('event', 7)
@@ -48,6 +49,7 @@ function setUp() {
     producer,
     deadLetterTopic: 'events.dlq',
     skipTombstones: false,
+    spares: new SpareBuffers(1),
     onDeadLetters: (reason, count) => void log.push(`${reason} ${count}`),
   })
   const context = { token: 'events:3:0-2@1', signal: new AbortController().signal }

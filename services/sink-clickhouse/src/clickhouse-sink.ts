@@ -9,6 +9,7 @@ import {
 } from '@millrace/streams/sink'
 import type { Poison } from './errors.ts'
 import { type ReframedBatch, reframe, schemaIdsOf } from './reframe.ts'
+import type { SpareBuffers } from './spare-buffers.ts'
 import { createTableColumns, type TableColumns } from './table-columns.ts'
 import type { WriterSchema, WriterSchemas } from './writer-schemas.ts'
 
@@ -21,6 +22,8 @@ export interface ClickHouseSinkOptions {
   readonly deadLetterTopic: string
   /** Compacted topics mark deleted keys with null values, which have no row. */
   readonly skipTombstones: boolean
+  /** Memory of containers, which the sinks of a process share. */
+  readonly spares: SpareBuffers
   /** Told when dead letters are acknowledged. */
   readonly onDeadLetters: (reason: string, count: number) => void
 }
@@ -45,6 +48,9 @@ export function createClickHouseSink(options: ClickHouseSinkOptions): BatchSink 
       prepared.set(batch, work)
       await sendPoison(batch, work, options)
       await insert(work, context, options)
+      // Only of a write that went well: the body of one that failed may still be on its way.
+      prepared.delete(batch)
+      for (const container of work.containers.values()) container.retire()
     },
   }
 }
@@ -52,7 +58,7 @@ export function createClickHouseSink(options: ClickHouseSinkOptions): BatchSink 
 async function prepare(
   batch: SinkBatch,
   columns: TableColumns,
-  { schemas, skipTombstones }: ClickHouseSinkOptions,
+  { schemas, skipTombstones, spares }: ClickHouseSinkOptions,
 ): Promise<Prepared> {
   const resolved = new Map<number, WriterSchema | Poison>()
   for (const id of schemaIdsOf(batch)) {
@@ -60,7 +66,7 @@ async function prepare(
     if (!('code' in schema)) await columns.check(schema)
     resolved.set(id, schema)
   }
-  return { ...reframe(batch, resolved, { skipTombstones }), lettersSent: false }
+  return { ...reframe(batch, resolved, { skipTombstones, spares }), lettersSent: false }
 }
 
 async function sendPoison(batch: SinkBatch, work: Prepared, options: ClickHouseSinkOptions): Promise<void> {

@@ -9,6 +9,8 @@ export const batchAgeMaxMs = 1_000
 export const bufferBytesMax = 64 * 1024 * 1024
 /** Inserts at the same time, per topic. */
 export const writesMax = 2
+/** Buffers of inserted containers that are kept for new ones, each as large as a batch: one per insert of the busiest topic. */
+export const spareBuffersMax = writesMax
 
 /** Repetitions while ClickHouse is away. */
 export const retryBaseMs = 200

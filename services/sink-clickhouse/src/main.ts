@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { createLogger, createMetrics, installShutdown, runMain, startHealthServer, waitFor } from '@millrace/kit'
 import { openRegistry, SchemaError } from '@millrace/schemas'
 import { openClickHouse, StorageError } from '@millrace/storage/clickhouse'
@@ -8,6 +9,10 @@ import { readConfig } from './config.ts'
 import type { SinkError } from './errors.ts'
 import { closeFlushMs } from './limits.ts'
 import { createSinks, routes } from './sinks.ts'
+
+// What is fetched lies outside of V8's heap, and its amount makes V8 mark the whole heap again and again, though little of it changes: 39 times for 1,000,000 rows, at half of the
+// CPU of the process. Without marking in steps it is 14 times, each a pause of some 30 ms that nobody waits for.
+setFlagsFromString('--no-incremental-marking')
 
 // Lands the topics `events` and `stats`, and every dead-letter topic, in ClickHouse.
 runMain(async () => {

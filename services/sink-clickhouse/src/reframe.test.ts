@@ -5,9 +5,11 @@ import { batchOf } from '../test/batches.ts'
 import type { AvroContainer } from './avro-container.ts'
 import type { Poison } from './errors.ts'
 import { reframe, schemaIdsOf } from './reframe.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { createWriterSchemas, type WriterSchema } from './writer-schemas.ts'
 
 const codec = createCodec('event', 7)
+const spares = new SpareBuffers(0)
 
 function eventOf(changes: Partial<Event> = {}): Event {
   return {
@@ -63,7 +65,7 @@ describe('reframe', () => {
     ]
     const batch = batchOf(values, { partition: 2, firstOffset: 500 })
     expect([...schemaIdsOf(batch)]).toEqual([7, 8])
-    const { containers, poison } = reframe(batch, schemas, { skipTombstones: false })
+    const { containers, poison } = reframe(batch, schemas, { skipTombstones: false, spares })
     expect(poison).toEqual([])
     expect(await read(containers.get(7))).toEqual([
       { _partition: 2, _offset: 500, ...eventOf() },
@@ -93,7 +95,7 @@ describe('reframe', () => {
       codec.encode(eventOf({ received_at: 2 ** 50 })),
       sound,
     ]
-    const { containers, poison } = reframe(batchOf(values), schemas, { skipTombstones: false })
+    const { containers, poison } = reframe(batchOf(values), schemas, { skipTombstones: false, spares })
     expect(poison.map((found) => `${found.row} ${found.poison.code}`)).toEqual([
       '1 NOT_FRAMED',
       '2 NOT_FRAMED',
@@ -112,13 +114,19 @@ describe('reframe', () => {
     const plain = JSON.stringify(avsc.Type.forSchema(JSON.parse(schemaText('event'))))
     expect(plain).not.toContain('logicalType')
     const schemas = await schemasFor({ 7: plain })
-    const { poison } = reframe(batchOf([codec.encode(eventOf({ timestamp: -5 }))]), schemas, { skipTombstones: false })
+    const { poison } = reframe(batchOf([codec.encode(eventOf({ timestamp: -5 }))]), schemas, {
+      skipTombstones: false,
+      spares,
+    })
     expect(poison).toMatchObject([{ poison: { code: 'OUT_OF_RANGE' } }])
   })
 
   it('leaves tombstones out where the topic has them', async () => {
     const schemas = await schemasFor({ 7: schemaText('event') })
-    const { containers, poison } = reframe(batchOf([null, codec.encode(eventOf())]), schemas, { skipTombstones: true })
+    const { containers, poison } = reframe(batchOf([null, codec.encode(eventOf())]), schemas, {
+      skipTombstones: true,
+      spares,
+    })
     expect(poison).toEqual([])
     expect(containers.get(7)?.count).toBe(1)
   })

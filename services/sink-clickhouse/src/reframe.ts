@@ -2,6 +2,7 @@ import { frameBytes } from '@millrace/schemas'
 import type { SinkBatch } from '@millrace/streams/sink'
 import { AvroContainer } from './avro-container.ts'
 import type { Poison } from './errors.ts'
+import type { SpareBuffers } from './spare-buffers.ts'
 import type { WriterSchema } from './writer-schemas.ts'
 
 /** Varints of partition and offset, as a guess for the size of a container. */
@@ -37,12 +38,16 @@ export function schemaIdsOf(batch: SinkBatch): ReadonlySet<number> {
 export function reframe(
   batch: SinkBatch,
   schemas: ReadonlyMap<number, WriterSchema | Poison>,
-  options: { readonly skipTombstones: boolean },
+  options: { readonly skipTombstones: boolean; readonly spares: SpareBuffers },
 ): ReframedBatch {
   const containers = new Map<number, AvroContainer>()
   const poison: { row: number; poison: Poison }[] = []
   const place = { partition: batch.partition, offset: 0 }
   const { bytes } = batch
+  // Of the record before: nearly all records of a batch have one schema.
+  let lastId = -1
+  let schema: WriterSchema | Poison = unresolved
+  let container: AvroContainer | undefined
   for (let row = 0; row < batch.count; row++) {
     const start = batch.valueStart(row)
     if (start < 0 && options.skipTombstones) continue
@@ -52,7 +57,11 @@ export function reframe(
       continue
     }
     const id = bytes.readInt32BE(start + 1)
-    const schema = schemas.get(id) ?? unresolved
+    if (id !== lastId) {
+      lastId = id
+      schema = schemas.get(id) ?? unresolved
+      container = containers.get(id)
+    }
     if ('code' in schema) {
       poison.push({ row, poison: schema })
       continue
@@ -63,9 +72,9 @@ export function reframe(
       poison.push({ row, poison: result === 'undecodable' ? undecodable : outOfRange })
       continue
     }
-    let container = containers.get(id)
     if (container === undefined) {
-      container = new AvroContainer(schema.containerSchema, batch.bytesUsed + batch.count * placeBytes)
+      const rowBytes = batch.bytesUsed + batch.count * placeBytes
+      container = new AvroContainer(schema.containerSchema, rowBytes, options.spares)
       containers.set(id, container)
     }
     place.offset = batch.offset(row)

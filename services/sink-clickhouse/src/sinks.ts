@@ -21,7 +21,8 @@ import {
 import { createClickHouseSink } from './clickhouse-sink.ts'
 import { createDeadLetterSink } from './dead-letter-sink.ts'
 import { SinkError } from './errors.ts'
-import { batchBytesMax, bufferBytesMax, retryBaseMs, retryMaxMs, writesMax } from './limits.ts'
+import { batchBytesMax, bufferBytesMax, retryBaseMs, retryMaxMs, spareBuffersMax, writesMax } from './limits.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { createWriterSchemas } from './writer-schemas.ts'
 
 /** A topic of Avro records on its way into one table. */
@@ -99,6 +100,7 @@ export interface SinkParts {
 export function createSinks(parts: SinkParts): (route: SinkRoute) => Promise<SinkRunner> {
   const { runners } = parts
   const metricsOf = createSinkMetrics(parts.metrics)
+  const spares = new SpareBuffers(spareBuffersMax)
   exposeSinkLag({
     registry: parts.metrics,
     partitions: () => [...runners.values()].flatMap((runner) => runner.lags()),
@@ -107,7 +109,7 @@ export function createSinks(parts: SinkParts): (route: SinkRoute) => Promise<Sin
   })
 
   return async (route) => {
-    const runner = await makeRunner(route, { ...parts, metricsOf })
+    const runner = await makeRunner(route, { ...parts, metricsOf, spares })
     try {
       await runner.start()
     } catch (error) {
@@ -119,10 +121,16 @@ export function createSinks(parts: SinkParts): (route: SinkRoute) => Promise<Sin
   }
 }
 
-async function makeSink(route: SinkRoute, parts: SinkParts, metrics: SinkMetrics): Promise<BatchSink> {
-  const { clickHouse, producer, clock, logger } = parts
+/** With what the routes of one process share. */
+interface SharedParts extends SinkParts {
+  readonly metricsOf: ReturnType<typeof createSinkMetrics>
+  readonly spares: SpareBuffers
+}
+
+async function makeSink(route: SinkRoute, parts: SharedParts, metrics: SinkMetrics): Promise<BatchSink> {
+  const { clickHouse, producer, clock, logger, spares } = parts
   if (route.kind === 'dead-letters') {
-    return createDeadLetterSink({ table: route.table, clickHouse, keepsContent: route.keepsContent })
+    return createDeadLetterSink({ table: route.table, clickHouse, keepsContent: route.keepsContent, spares })
   }
   const { topic, table, deadLetterTopic, skipTombstones } = route
   const codec = await parts.schemas.codecFor(route.subject, route.schema)
@@ -133,6 +141,7 @@ async function makeSink(route: SinkRoute, parts: SinkParts, metrics: SinkMetrics
     producer,
     deadLetterTopic,
     skipTombstones,
+    spares,
     onDeadLetters: (reason, count) => {
       metrics.onDeadLetters(reason, count)
       logger.warn({ topic, reason, count }, 'records went to the dead-letter topic')
@@ -140,10 +149,7 @@ async function makeSink(route: SinkRoute, parts: SinkParts, metrics: SinkMetrics
   })
 }
 
-async function makeRunner(
-  route: SinkRoute,
-  parts: SinkParts & { readonly metricsOf: ReturnType<typeof createSinkMetrics> },
-): Promise<SinkRunner> {
+async function makeRunner(route: SinkRoute, parts: SharedParts): Promise<SinkRunner> {
   const { logger, clock } = parts
   const { topic } = route
   const metrics = parts.metricsOf(topic)

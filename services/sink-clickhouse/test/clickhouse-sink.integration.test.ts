@@ -13,6 +13,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AvroContainer, withPlace } from '../src/avro-container.ts'
 import type { SinkError } from '../src/errors.ts'
 import { createSinks, type DeadLetterRoute, type RecordRoute, type SinkRoute } from '../src/sinks.ts'
+import { SpareBuffers } from '../src/spare-buffers.ts'
 import { brokersOfTests, clickHouseOptionsOfTests, eventually, required, uniqueName } from './servers.ts'
 
 const clickHouse = openClickHouse(clickHouseOptionsOfTests())
@@ -340,7 +341,7 @@ describe('ClickHouse away', () => {
 describe('an insert', () => {
   it('with a token that ClickHouse has seen is acknowledged and ignored, over several months', async () => {
     const userId = uniqueName('user')
-    const container = new AvroContainer(withPlace({ ...avroSchema('event') }), 100)
+    const container = new AvroContainer(withPlace({ ...avroSchema('event') }), 100, new SpareBuffers(0))
     for (let i = 0; i < 100; i++) {
       const event = { ...eventOf(userId, i), timestamp: Date.UTC(2026, i % 12, 1) }
       const value = events.encode(event)

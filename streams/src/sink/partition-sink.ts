@@ -204,9 +204,12 @@ export class PartitionSink implements TopicPartition {
   }
 
   #seal(): void {
-    this.#open.settle()
-    this.#sealed.push(this.#open)
-    this.#open = new SinkBatch(this, this.#open.nextOffset, this.#context.spares.pop())
+    const sealed = this.#open
+    sealed.settle()
+    this.#sealed.push(sealed)
+    // One that is full is followed by another that will be.
+    const storage = this.#context.spares.pop() ?? (this.#isOpenFull() ? sealed.emptyLike() : undefined)
+    this.#open = new SinkBatch(this, sealed.nextOffset, storage)
   }
 
   /** Cuts the batch exactly where it was cut the first time. */

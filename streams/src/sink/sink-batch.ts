@@ -150,6 +150,16 @@ export class SinkBatch implements TopicPartition {
     return this.#headers.get(row) ?? noHeaders
   }
 
+  /** Fresh storage of this batch's size, for one that is likely to become as large: growing to it step by step would copy everything once more. */
+  emptyLike(): BatchStorage {
+    return {
+      bytes: Buffer.allocUnsafeSlow(this.#bytes.length),
+      offsets: new Float64Array(this.#offsets.length),
+      timestamps: new Float64Array(this.#timestamps.length),
+      places: new Int32Array(this.#places.length),
+    }
+  }
+
   /** What its records were kept in, for another batch: this one is over, and so is every view of its keys and values. */
   retire(): BatchStorage {
     this.count = 0
