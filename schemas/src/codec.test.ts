@@ -113,4 +113,11 @@ describe('the wire format', () => {
     codec.learn(7, JSON.stringify(older))
     expect({ ...codec.decode(bytes) }).toEqual({ ...value, min: null })
   })
+
+  it('does not learn a schema of which a few bytes stand for any number of items', () => {
+    const { fields, ...rest } = avroSchema('event-stats')
+    const bomb = { ...rest, fields: [...fields, { name: 'bomb', type: { type: 'array', items: 'null' } }] }
+    const codec = createCodec('event-stats', 8)
+    expect(() => codec.learn(7, JSON.stringify(bomb))).toThrow(/INCOMPATIBLE/)
+  })
 })

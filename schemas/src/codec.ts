@@ -1,5 +1,6 @@
 import avsc from 'avsc'
 import { avroSchema, type SchemaName } from './avro-schemas.ts'
+import { requireBounded } from './bounded-schema.ts'
 import { SchemaError } from './errors.ts'
 import type { ApiLog, Event, EventStats, Lead, LeadOutcome } from './types.generated.ts'
 
@@ -38,7 +39,7 @@ export interface RecordCodec<T> {
    * Throws `NOT_FRAMED`, `UNDECODABLE`, or `UNKNOWN_SCHEMA` with the id: then `learn` that id's schema and decode again.
    */
   decode(bytes: Buffer): T
-  /** Teaches the codec a writer's schema. Throws `INCOMPATIBLE` when this codec's schema cannot read it. */
+  /** Teaches the codec a writer's schema. Throws `INCOMPATIBLE` when this codec's schema cannot read it, or when a few bytes of it may stand for any number of items. */
   learn(schemaId: number, writerSchema: string): void
 }
 
@@ -91,7 +92,9 @@ export function createCodec<N extends SchemaName>(name: N, schemaId: number): Re
     },
     learn(id, writerSchema) {
       try {
-        const writer = avsc.Type.forSchema(JSON.parse(writerSchema) as avsc.Schema)
+        const parsed: unknown = JSON.parse(writerSchema)
+        requireBounded(parsed)
+        const writer = avsc.Type.forSchema(parsed as avsc.Schema)
         resolvers.set(id, type.createResolver(writer))
       } catch (cause) {
         throw new SchemaError('INCOMPATIBLE', `Schema id ${id} cannot be read as "${name}"`, { cause, schemaId: id })
