@@ -6,11 +6,17 @@ import { type FaultCommand, faultUsage, parseFaultCommand } from './command-line
 import { engineSuite } from './engine/engine-suite.ts'
 import { FaultError } from './fault-error.ts'
 import { gatewaySuite } from './gateway/gateway-suite.ts'
+import { outageSuite } from './outage/outage-suite.ts'
 import { sinksSuite } from './sinks/sinks-suite.ts'
 import { exitCodes, type FaultSuite, type Verdict } from './suite.ts'
 
 /** Every suite, by its name. */
-const suites: Readonly<Record<string, FaultSuite>> = { engine: engineSuite, gateway: gatewaySuite, sinks: sinksSuite }
+const suites: Readonly<Record<string, FaultSuite>> = {
+  engine: engineSuite,
+  gateway: gatewaySuite,
+  sinks: sinksSuite,
+  outage: outageSuite,
+}
 
 const usageExitCode = 2
 const report = (line: string) => process.stdout.write(`${line}\n`)

@@ -27,6 +27,17 @@ export interface StoredLeads {
   /** Where each partition goes on, by the database's own word. */
   readonly nextOffsets: ReadonlyMap<number, number>
   readonly partitions: readonly StoredPartition[]
+  /** Of each lead the one that it is a duplicate of, by their ids. */
+  readonly duplicates: ReadonlyMap<string, string | null>
+  /** Rows of the history and different leads in it, by status. */
+  readonly history: ReadonlyMap<string, { readonly rows: number; readonly leads: number }>
+}
+
+/** What `lead-outcomes` says of a lead, as often as it says it. */
+export interface ToldOutcome {
+  readonly outcome: string
+  readonly duplicateOf: string | null
+  readonly times: number
 }
 
 /** The ends of a topic's partitions, by number. */
@@ -78,12 +89,63 @@ export function checkOffsets(title: string, stored: readonly StoredPartition[], 
   return { title, looked: `${ends.length} partitions`, broken }
 }
 
-/** Whoever waits for a lead's outcome gets it: at least one for each. */
-export function checkOutcomes(leadIds: ReadonlySet<string>, sent: Sent): CheckResult {
+/** Every lead knows the one that it is a duplicate of. */
+export function checkDuplicates(stored: StoredLeads, sent: Sent): CheckResult {
+  const broken: string[] = []
+  let flagged = 0
+  for (const [leadId, expected] of sent.duplicates) {
+    const found = stored.duplicates.get(leadId)
+    if (found !== expected) broken.push(`lead ${leadId} is a duplicate of ${found}, not ${expected}`)
+    if (expected !== null) flagged++
+  }
+  return { title: 'who is whose duplicate is as the order of the log has it', looked: `${flagged} duplicates`, broken }
+}
+
+/** Each step of a lead's life is there once. */
+export function checkHistory({ history }: StoredLeads, sent: Sent): CheckResult {
+  const duplicates = [...sent.duplicates.values()].filter((first) => first !== null).length
+  const expected = new Map([
+    ['received', sent.leads],
+    ['stored', sent.leads],
+    ['duplicate', duplicates],
+  ])
+  const broken = [...new Set([...expected.keys(), ...history.keys()])].flatMap((status) => [
+    ...unequal(`rows "${status}"`, history.get(status)?.rows ?? 0, expected.get(status) ?? 0),
+    ...unequal(`leads "${status}"`, history.get(status)?.leads ?? 0, expected.get(status) ?? 0),
+  ])
+  return { title: 'every lead has its history, each step once', looked: `${history.size} kinds of steps`, broken }
+}
+
+/** Whoever waits for a lead's outcome gets the right one, at least once; said again, it is the same. */
+export function checkOutcomes(told: ReadonlyMap<string, readonly ToldOutcome[]>, sent: Sent): CheckResult {
+  const broken = unequal('leads with an outcome', told.size, sent.leads).slice()
+  let messages = 0
+  for (const [leadId, first] of sent.duplicates) {
+    const outcomes = told.get(leadId) ?? []
+    for (const { outcome, duplicateOf, times } of outcomes) {
+      messages += times
+      const expected = first === null ? 'stored' : 'duplicate'
+      if (outcome !== expected || duplicateOf !== first)
+        broken.push(`lead ${leadId} is said to be ${outcome} of ${duplicateOf}, not ${expected} of ${first}`)
+    }
+    if (outcomes.length === 0) broken.push(`lead ${leadId} has no outcome`)
+  }
+  return { title: 'every lead has its outcome on lead-outcomes', looked: `${messages} outcomes`, broken }
+}
+
+/** The group stands at the end of the log, and no range is announced any more. */
+export function checkCommits(commits: ReadonlyMap<number, { offset: number; metadata: string }>, ends: LogEnds) {
+  const broken = ends.flatMap((end, partition) => {
+    const { offset = 0, metadata = '' } = commits.get(partition) ?? {}
+    return [
+      ...unequal(`committed offset of partition ${partition}`, offset, end),
+      ...(metadata === '' ? [] : [`an intent is left in partition ${partition}: ${metadata}`]),
+    ]
+  })
   return {
-    title: 'every lead has an outcome on lead-outcomes',
-    looked: `${leadIds.size} leads`,
-    broken: unequal('leads with an outcome', leadIds.size, sent.leads),
+    title: 'the group has committed the end of events, and announces nothing',
+    looked: `${ends.length} partitions`,
+    broken,
   }
 }
 

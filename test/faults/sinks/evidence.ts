@@ -1,54 +1,85 @@
 import type { Evidence } from '../engine/evidence.ts'
+import { countFaults, type KillMoment, type PlannedFault, type SinkKind, sinkKinds } from './fault-plan.ts'
 import type { FaultRecord } from './fault-runner.ts'
-import { evidenceNeeded } from './limits.ts'
+import { evidenceNeeded, hitsNeeded } from './limits.ts'
 
 /** What shows that the faults hit something. */
 export interface EvidenceSources {
+  readonly plan: readonly PlannedFault[]
   readonly faults: readonly FaultRecord[]
   /** Inserts that ClickHouse answered more than once under the same token. */
-  readonly repeatedInserts: number
+  readonly answeredAgain: number
+  /** Inserts that one process began and another did, under the same token. */
+  readonly takenOver: number
+  /** Leads whose outcome was told more than once: who came after found them stored. */
+  readonly toldAgain: number
   readonly isQuick: boolean
-  /** Of each kind, that were planned. */
-  readonly kills: number
 }
 
+const moments = {
+  'before-write': { clickhouse: 'between the intent and the insert', mysql: 'before the commit of rows and offset' },
+  'during-write': { clickhouse: 'with the insert on its way', mysql: 'with the commit on its way' },
+  'before-answer': {
+    clickhouse: 'between the insert and the commit of its offset',
+    mysql: 'between the commit of rows and offset, and the outcomes',
+  },
+} as const satisfies Partial<Record<KillMoment, Record<SinkKind, string>>>
+
+const names = { clickhouse: 'ClickHouse', mysql: 'MySQL' } as const
+const servers = { clickhouse: 'clickhouse', mysql: 'mariadb' } as const
+
 /** Collects it: a run without enough of it shows nothing, whatever its checks say. */
-export function collectEvidence({ faults, repeatedInserts, isQuick, kills }: EvidenceSources): readonly Evidence[] {
+export function collectEvidence(sources: EvidenceSources): readonly Evidence[] {
+  const { faults, answeredAgain, takenOver, toldAgain, isQuick } = sources
   const needed = isQuick ? evidenceNeeded.quick : evidenceNeeded.full
-  const count = (holds: (fault: FaultRecord) => boolean) => faults.filter(holds).length
-  const killedAt = (sink: string, moment: string) =>
-    count((fault) => fault.what === 'killed' && fault.on.startsWith(sink) && fault.moment === moment)
-  const on = (sink: string, what: FaultRecord['what']) =>
-    count((fault) => fault.what === what && fault.on.startsWith(sink))
+  const rebalances = faults.reduce((sum, fault) => sum + (fault.rebalances ?? 0), 0)
   return [
-    { title: 'ClickHouse sinks killed', found: on('clickhouse-', 'killed'), needed: Math.max(kills, 1) },
-    { title: 'MySQL sinks killed', found: on('mysql-', 'killed'), needed: Math.max(kills, 1) },
+    ...sinkKinds.flatMap((sink) => killed(sink, sources)),
     {
-      title: 'of these, between the intent and the insert',
-      found: killedAt('clickhouse', 'before-write'),
-      needed: 1,
+      title: 'inserts that one process began, and its successor did under the same token',
+      found: takenOver,
+      needed: needed.repeated,
     },
     {
-      title: 'of these, between an insert that was done and its commit',
-      found: killedAt('clickhouse', 'before-answer'),
-      needed: needed.repeatedInserts,
+      title: 'inserts that ClickHouse got again under the same token, and had',
+      found: answeredAgain,
+      needed: needed.repeated,
     },
+    { title: 'leads that a successor found stored, and told of again', found: toldAgain, needed: needed.repeated },
+    ...sinkKinds.flatMap((sink) => cut(sink, sources)),
     {
-      title: 'inserts that ClickHouse got again under the same token',
-      found: repeatedInserts,
-      needed: needed.repeatedInserts,
+      title: 'rebalances under load that gave partitions to another sink',
+      found: rebalances,
+      needed: needed.rebalances,
     },
+  ]
+}
+
+function killed(sink: SinkKind, { plan, faults }: EvidenceSources): readonly Evidence[] {
+  const kills = faults.filter(({ what, on }) => what === 'killed' && on.startsWith(`${sink}-`))
+  const parts = (['before-write', 'during-write', 'before-answer'] as const).map((at) => ({
+    title: `  of these, ${moments[at][sink]}`,
+    found: kills.filter(({ moment }) => moment === at).length,
+    needed: Math.ceil(countFaults(plan, { sink, at }) * hitsNeeded) || 1,
+  }))
+  const needed = countFaults(plan, { sink }) || 1
+  return [{ title: `${names[sink]} sinks killed`, found: kills.length, needed }, ...parts]
+}
+
+/** What happened to a database, and to its answers. */
+function cut(sink: SinkKind, { plan, faults }: EvidenceSources): readonly Evidence[] {
+  const planned = plan.filter(({ fault }) => fault.kind === 'database-kill' && fault.sink === sink).length
+  const kills = faults.filter(({ what, on }) => what === 'database-killed' && on === servers[sink])
+  const lost = faults.filter(
+    ({ what, on, moment }) => what === 'answer-lost' && on === `${sink}-sink` && moment !== undefined,
+  )
+  return [
+    { title: `times that ${servers[sink]} was killed`, found: kills.length, needed: planned || 1 },
     {
-      title: 'killed after MySQL had committed, before they knew',
-      found: killedAt('mysql', 'before-answer'),
-      needed: needed.repeatedCommits,
+      title: '  of these, with a write on its way or not answered yet',
+      found: kills.filter(({ moment }) => moment !== 'anywhere').length,
+      needed: Math.ceil(planned * hitsNeeded) || 1,
     },
-    { title: 'times that ClickHouse was killed', found: on('clickhouse', 'database-killed'), needed: needed.databases },
-    { title: 'times that MariaDB was killed', found: on('mariadb', 'database-killed'), needed: needed.databases },
-    {
-      title: 'sinks that joined and left',
-      found: count(({ what }) => what === 'joined-and-left'),
-      needed: needed.joins,
-    },
+    { title: `answers of ${servers[sink]} that were lost, to a sink that lives`, found: lost.length, needed: 1 },
   ]
 }

@@ -35,8 +35,13 @@ export const troubleMs = 6_000
 /** What a slow database takes for every answer on top. */
 export const slownessMs = 1_200
 
-/** Another member joins or leaves in this rhythm. */
-export const churnMs = 5_000
+/** In a storm a member joins or leaves in this rhythm, or as soon as the former one has got its partitions. */
+export const stormBeatMs = 5_000
+/** How often one joins, and how often one leaves, in each storm. */
+export const stormJoins = { full: 4, quick: 2 }
+
+/** A rebalance comes to its end: every member has its partitions. */
+export const rebalancedDeadlineMs = 60_000
 
 /** The longest wait for everything that was sent to be stored, when the faults are over. */
 export const drainDeadlineMs = 180_000
@@ -44,8 +49,14 @@ export const drainDeadlineMs = 180_000
 /** An insert that is killed while it is on its way is killed within this time after it began. */
 export const duringMsMax = 40
 
-/** What a run must have at least to show anything. */
+/** The part of the faults of one kind that must have come at the moment that was planned; a sink that has just lost its partitions may write nothing in time. */
+export const hitsNeeded = 0.6
+
+/** What a run must have at least to show anything, beside its kills. */
 export const evidenceNeeded = {
-  full: { repeatedInserts: 3, repeatedCommits: 2, databases: 2, joins: 3 },
-  quick: { repeatedInserts: 1, repeatedCommits: 1, databases: 1, joins: 1 },
+  full: { repeated: 4, rebalances: 10 },
+  quick: { repeated: 1, rebalances: 3 },
 } as const
+
+/** Every so many leads one is of the same person as one before. */
+export const duplicateEvery = 10

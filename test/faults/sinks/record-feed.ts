@@ -3,7 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Event, Lead, RecordCodec } from '@millrace/schemas'
 import type { Broker, OutgoingRecord, Producer } from '@millrace/streams'
 import type { Random } from '../random.ts'
-import { deliveryTimeoutMs, eventsPerSecond, feedIntervalMs, leadsPerSecond, partitions } from './limits.ts'
+import {
+  deliveryTimeoutMs,
+  duplicateEvery,
+  eventsPerSecond,
+  feedIntervalMs,
+  leadsPerSecond,
+  partitions,
+} from './limits.ts'
 
 /** What was sent, for the comparison with what is stored. */
 export interface Sent {
@@ -12,6 +19,8 @@ export interface Sent {
   readonly values: number
   readonly metadataBytes: number
   readonly leads: number
+  /** Of each lead the one that it is a duplicate of, by their ids; null of the others. */
+  readonly duplicates: ReadonlyMap<string, string | null>
 }
 
 /** How the feed writes. */
@@ -29,6 +38,9 @@ export class RecordFeed {
   readonly #random: Random
   readonly #fail: (error: unknown) => void
   readonly #sent = { events: 0, values: 0, metadataBytes: 0, leads: 0 }
+  readonly #duplicates = new Map<string, string | null>()
+  /** The last leads of each partition, for those that come again. */
+  readonly #people: { readonly leadId: string; readonly email: string }[] = []
   #ended = false
   #running: Promise<void> | undefined
 
@@ -46,7 +58,7 @@ export class RecordFeed {
   }
 
   get sent(): Sent {
-    return { ...this.#sent }
+    return { ...this.#sent, duplicates: this.#duplicates }
   }
 
   start(): void {
@@ -100,9 +112,15 @@ export class RecordFeed {
 
   #lead(nowMs: number): OutgoingRecord {
     const number = ++this.#sent.leads
-    const email = `lead-${number}@example.com`
+    const leadId = randomUUID()
+    const partition = number % partitions
+    // Of the same partition, so that their order, and with it who is first, is certain.
+    const known = number % duplicateEvery === 0 ? this.#people[partition] : undefined
+    const email = known?.email ?? `lead-${number}@example.com`
+    if (known === undefined) this.#people[partition] = { leadId, email }
+    this.#duplicates.set(leadId, known?.leadId ?? null)
     const lead: Lead = {
-      lead_id: randomUUID(),
+      lead_id: leadId,
       first_name: 'Ann',
       last_name: `Ö${number}`,
       email,
@@ -121,7 +139,7 @@ export class RecordFeed {
       request_id: randomUUID(),
       received_at: nowMs,
     }
-    return recordOf('leads', number % partitions, lead.lead_id, this.#codecs.lead.encode(lead), nowMs)
+    return recordOf('leads', partition, leadId, this.#codecs.lead.encode(lead), nowMs)
   }
 }
 

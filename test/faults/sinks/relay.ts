@@ -6,12 +6,12 @@ import type { WireProtocol } from './wire-protocol.ts'
 /** What the next write sets off. */
 interface Trap {
   readonly at: Exclude<KillMoment, 'anywhere'>
-  /** Ends the sink; what it was about to get or send goes nowhere. */
+  /** Ends the sink or its database, or nothing: what was on its way goes nowhere. */
   readonly spring: () => void
 }
 
-/** How the database appears to be. */
-export type RelayMode = 'open' | 'slow' | 'refusing'
+/** How the database appears to be: there, slow, not there, or there and as silent as behind a network that is cut. */
+export type RelayMode = 'open' | 'slow' | 'refusing' | 'silent'
 
 /**
  * Stands between one sink and its database, on the loopback address. It sees where writes begin and are answered, so that a sink can be killed at exactly such a
@@ -19,6 +19,8 @@ export type RelayMode = 'open' | 'slow' | 'refusing'
  */
 export class Relay {
   mode: RelayMode = 'open'
+  /** Called for the name of every write that begins. */
+  onAsked: (name: string) => void = () => undefined
   /** Called for the name of every write that is answered; the same name again is a repetition. */
   onAnswered: (name: string) => void = () => undefined
   readonly #server: Server
@@ -73,6 +75,13 @@ export class Relay {
       client.destroy()
       return
     }
+    if (this.mode === 'silent') {
+      this.#sockets.add(client)
+      client.on('error', () => undefined)
+      client.once('close', () => this.#sockets.delete(client))
+      client.resume()
+      return
+    }
     const upstream = connect({ host: '127.0.0.1', port: this.#target })
     for (const socket of [client, upstream]) {
       this.#sockets.add(socket)
@@ -86,15 +95,18 @@ export class Relay {
     }
     let asked: string | undefined
     client.on('data', (chunk) => {
+      if (this.mode === 'silent') return
       const { name, bytes } = this.#protocol.read(chunk)
       if (name !== undefined) {
         asked = name
+        this.onAsked(name)
         if (this.#springs('before-write')) return
       }
       upstream.write(bytes)
       if (name !== undefined && this.#trap?.at === 'during-write') this.#springLater(client)
     })
     upstream.on('data', (chunk) => {
+      if (this.mode === 'silent') return
       if (asked !== undefined) {
         if (this.#springs('before-answer')) {
           this.onAnswered(asked)

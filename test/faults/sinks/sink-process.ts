@@ -9,8 +9,9 @@ import { exitDeadlineMs, runningDeadlineMs } from './limits.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** The service's own word that all of its routes run. */
+/** The service's own words: all of its routes run; it has got partitions, as a log line with `topic` and `partitions`. */
 const runningMessage = 'storing'
+const assignedMessage = 'partitions assigned'
 
 /** One process of a sink, as it is deployed. It ends with this one. */
 export class SinkProcess {
@@ -21,6 +22,8 @@ export class SinkProcess {
   isRunning = false
   /** We wanted it to end: that it did is no failure. */
   endExpected = false
+  /** Of each topic, how often it was given partitions. */
+  readonly assignments = new Map<string, number>()
   readonly #child: ChildProcess
   #lastWords = ''
 
@@ -29,11 +32,15 @@ export class SinkProcess {
     readonly kind: SinkKind
     readonly environment: Readonly<Record<string, string>>
     readonly logFile: string
+    /** Modules that are loaded before the service's own: they break something on purpose. */
+    readonly preload: readonly string[]
   }) {
-    const { name, kind, environment, logFile } = options
+    const { name, kind, environment, logFile, preload } = options
     this.name = name
     const main = join(root, 'services', `sink-${kind}`, 'src', 'main.ts')
-    this.#child = spawn(process.execPath, ['--max-old-space-size=384', main], { env: environment, stdio: 'pipe' })
+    const imports = preload.flatMap((path) => ['--import', path])
+    const args = ['--max-old-space-size=384', ...imports, main]
+    this.#child = spawn(process.execPath, args, { env: environment, stdio: 'pipe' })
     const killAtExit = () => this.#child.kill('SIGKILL')
     process.once('exit', killAtExit)
     const { promise, resolve } = Promise.withResolvers<string>()
@@ -48,6 +55,7 @@ export class SinkProcess {
     const read = (line: string) => {
       appendFileSync(logFile, `${name} ${line}\n`)
       if (line.includes(`"${runningMessage}"`)) this.isRunning = true
+      if (line.includes(`"${assignedMessage}"`)) this.#noteAssignment(line)
       this.#lastWords = line
     }
     if (stdout !== null) createInterface({ input: stdout }).on('line', read)
@@ -56,6 +64,10 @@ export class SinkProcess {
 
   get lastWords(): string {
     return this.#lastWords.slice(0, 1_000)
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   /** At once, and without a word. */
@@ -90,5 +102,10 @@ export class SinkProcess {
     this.endExpected = true
     this.#child.kill('SIGTERM')
     return await this.ended()
+  }
+
+  #noteAssignment(line: string): void {
+    const { topic, partitions } = JSON.parse(line)
+    if (partitions.length > 0) this.assignments.set(topic, (this.assignments.get(topic) ?? 0) + 1)
   }
 }

@@ -12,11 +12,17 @@ export interface SlotOptions {
   /** What the services read from their environment. */
   readonly variables: Readonly<Record<string, string>>
   readonly folder: string
-  /** Breaks what the run must notice. */
+  /** Breaks what the run must notice: the database sees other tokens than the sink sends. */
   readonly ignoresTokens: boolean
+  /** The same: see `SinkProcess`. */
+  readonly preload: readonly string[]
+  /** What a sink's batches are, and where its health is told. */
+  readonly change?: Readonly<Record<string, string>>
   /** Told of a process that ended by itself. */
   readonly onFailed: (error: FaultError) => void
 }
+
+const quickBatches = { MILLRACE_SINK_CLICKHOUSE_BATCH_MS: String(batchAgeMaxMs) }
 
 /** A place where a sink runs, one process after the other, with a relay of its own to its database. */
 export class SinkSlot {
@@ -26,6 +32,8 @@ export class SinkSlot {
   /** Comes back under the same name in its groups: without waiting for the session of the one that was killed. */
   readonly isStatic: boolean
   process: SinkProcess | undefined
+  /** Processes that ran here. */
+  starts = 0
   readonly #options: SlotOptions
 
   static async open(letter: string, options: SlotOptions): Promise<SinkSlot> {
@@ -46,11 +54,13 @@ export class SinkSlot {
 
   /** Starts a process; the former one is gone. */
   start(): void {
-    const { variables, folder, kind, onFailed } = this.#options
+    const { variables, folder, kind, onFailed, preload, change = quickBatches } = this.#options
+    this.starts++
     const child = new SinkProcess({
       name: this.name,
       kind,
       logFile: join(folder, 'sinks.log'),
+      preload,
       environment: {
         PATH: process.env.PATH ?? '',
         // Dozens of starts: what one has compiled the others take.
@@ -59,7 +69,7 @@ export class SinkSlot {
         MILLRACE_CLICKHOUSE_URL: `http://127.0.0.1:${this.relay.port}`,
         MILLRACE_HEALTH_PORT: '0',
         MILLRACE_LOG_LEVEL: 'info',
-        MILLRACE_SINK_CLICKHOUSE_BATCH_MS: String(batchAgeMaxMs),
+        ...change,
         ...(kind === 'mysql' ? { MILLRACE_MYSQL_PORT: String(this.relay.port) } : {}),
         ...(this.isStatic ? { [`MILLRACE_SINK_${kind.toUpperCase()}_INSTANCE_ID`]: this.name } : {}),
       },
@@ -74,5 +84,15 @@ export class SinkSlot {
   get present(): SinkProcess {
     if (this.process === undefined) throw new FaultError(`${this.name} was not started`)
     return this.process
+  }
+
+  /** The topic that this sink is about: the one whose records are counted. */
+  get topic(): 'events' | 'leads' {
+    return this.kind === 'clickhouse' ? 'events' : 'leads'
+  }
+
+  /** How often the present process was given partitions of its topic. */
+  get assignments(): number {
+    return this.process?.assignments.get(this.topic) ?? 0
   }
 }

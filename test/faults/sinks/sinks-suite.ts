@@ -12,17 +12,33 @@ import { partitionsOf, readPlain } from '../engine/topic-log.ts'
 import { FaultError } from '../fault-error.ts'
 import { Random } from '../random.ts'
 import type { FaultSuite, SuiteContext, Verdict } from '../suite.ts'
-import { checkEvents, checkLeads, checkNoDeadLetters, checkOffsets, checkOutcomes, type LogEnds } from './checks.ts'
+import {
+  checkCommits,
+  checkDuplicates,
+  checkEvents,
+  checkHistory,
+  checkLeads,
+  checkNoDeadLetters,
+  checkOffsets,
+  checkOutcomes,
+  type LogEnds,
+  type ToldOutcome,
+} from './checks.ts'
 import { collectEvidence } from './evidence.ts'
-import { killsOf, planFaults, sinkKinds } from './fault-plan.ts'
+import { countFaults, planFaults, sinkKinds } from './fault-plan.ts'
 import { type FaultRecord, FaultRunner, faultText } from './fault-runner.ts'
-import { drainDeadlineMs, slotsPerKind } from './limits.ts'
+import { InsertLog } from './insert-log.ts'
+import { drainDeadlineMs, slotsPerKind, stormJoins } from './limits.ts'
 import { RecordFeed } from './record-feed.ts'
+import { codeSabotages, preloadOf } from './sabotage.ts'
 import { SinkSlot } from './sink-slot.ts'
 import { Stored } from './stored.ts'
 
-/** Each breaks one thing that the run must notice; without faults the run must say that it shows nothing. */
-const sabotages = ['ignore-tokens', 'lose-lead', 'no-faults'] as const
+/**
+ * Each breaks one thing that the run must notice: ClickHouse sees another token each time, a row is taken away, or the sinks' own code is changed as they load
+ * it (sabotage-hooks.ts). Without faults the run must say that it shows nothing.
+ */
+const sabotages = ['ignore-tokens', 'lose-event', 'lose-lead', 'no-faults', ...Object.keys(codeSabotages)] as const
 
 const pollMs = 250
 
@@ -79,8 +95,7 @@ class SinksRun {
   readonly #stored: Stored
   readonly #random: Random
   readonly #startedMs = Date.now()
-  /** How often each insert was answered, by its token. */
-  readonly #answers = new Map<string, number>()
+  readonly #inserts = new InsertLog()
 
   constructor(context: SuiteContext, servers: RunServers, clickHouse: ClickHouse) {
     this.#context = context
@@ -122,11 +137,16 @@ class SinksRun {
   async #openSlots(onFailed: (error: FaultError) => void): Promise<[readonly SinkSlot[], Guests]> {
     const folder = join(this.#context.scratch, 'sinks')
     mkdirSync(folder, { recursive: true })
-    const ignoresTokens = this.#context.command.sabotage === 'ignore-tokens'
+    const { sabotage } = this.#context.command
+    const ignoresTokens = sabotage === 'ignore-tokens'
+    const preload = preloadOf(sabotage, folder)
     const open = async (kind: (typeof sinkKinds)[number], letter: string) => {
       const { variables } = this.#servers
-      const slot = await SinkSlot.open(letter, { kind, variables, folder, ignoresTokens, onFailed })
-      if (kind === 'clickhouse') slot.relay.onAnswered = (token) => void this.#answered(token)
+      const slot = await SinkSlot.open(letter, { kind, variables, folder, ignoresTokens, preload, onFailed })
+      if (kind === 'clickhouse') {
+        slot.relay.onAsked = (token) => this.#inserts.asked(token, `${slot.name} ${slot.starts}`)
+        slot.relay.onAnswered = (token) => this.#inserts.answered(token)
+      }
       return slot
     }
     const letters = Array.from({ length: slotsPerKind }, (_, index) => String.fromCharCode(97 + index))
@@ -142,6 +162,8 @@ class SinksRun {
     report(`${this.#seconds()} ${isDrained ? 'everything is' : 'NOT everything was'} stored; checking`)
     const exits = await Promise.all(of.slots.map(async ({ present }) => `${present.name}: ${await present.stop()}`))
     if (command.sabotage === 'lose-lead') await this.#stored.loseLead()
+    if (command.sabotage === 'lose-event') await this.#stored.loseEvent()
+    const told = await this.#outcomes()
     const checks = [
       {
         title: 'everything is stored in time',
@@ -153,23 +175,20 @@ class SinksRun {
         looked: `${exits.length} sinks`,
         broken: exits.filter((exit) => !exit.endsWith(': 0')),
       },
-      ...(await this.#judge(of.feed)),
+      ...(await this.#judge(of.feed, told)),
     ]
-    const repeatedInserts = [...this.#answers.values()].filter((times) => times > 1).length
+    const { inserts, answeredAgain, takenOver } = this.#inserts
+    const toldAgain = [...told.values()].filter((outcomes) => outcomes.reduce((sum, { times }) => sum + times, 0) > 1)
     const evidence = collectEvidence({
+      plan,
       faults,
-      repeatedInserts,
+      answeredAgain,
+      takenOver,
+      toldAgain: toldAgain.length,
       isQuick: command.quick,
-      kills: killsOf(plan, 'clickhouse'),
     })
-    report(
-      [
-        '',
-        `${this.#answers.size} inserts into ClickHouse, ${repeatedInserts} of them more than once`,
-        '',
-        ...judgement({ evidence, checks }),
-      ].join('\n'),
-    )
+    const summary = `${inserts} inserts into ClickHouse, ${answeredAgain} of them more than once`
+    report(['', summary, '', ...judgement({ evidence, checks })].join('\n'))
     const verdict = verdictOf({ checks, evidence })
     report(`seed ${command.seed}, ${this.#seconds()}\nfaults: sinks: ${verdictText(verdict)}`)
     return verdict
@@ -186,13 +205,16 @@ class SinksRun {
       await slot.present.running()
     }
     feed.start()
-    report(`${this.#seconds()} ${slots.length} sinks run; ${plan.length} faults with ${killsOf(plan)} kills follow`)
+    report(
+      `${this.#seconds()} ${slots.length} sinks run; ${plan.length} faults with ${countFaults(plan, {})} kills follow`,
+    )
     const runner = new FaultRunner({
       slots,
       guests,
       serversFolder: this.#servers.folder,
       databaseAnswers: (kind) => this.#stored.answers(kind),
       random: this.#random,
+      stormJoins: this.#context.command.quick ? stormJoins.quick : stormJoins.full,
       signal,
       onFault: (record) => report(faultText(record)),
     })
@@ -216,13 +238,9 @@ class SinksRun {
     return false
   }
 
-  async #judge(feed: RecordFeed): Promise<readonly CheckResult[]> {
+  async #judge(feed: RecordFeed, told: ToldOutcomes): Promise<readonly CheckResult[]> {
     const [events, leads] = [await this.#stored.events(), await this.#stored.leads()]
     const [eventEnds, leadEnds] = [await this.#ends('events'), await this.#ends('leads')]
-    const withOutcome = new Set<string>()
-    await readPlain(this.#broker, 'lead-outcomes', ({ bytes, keyStart, keyEnd }) => {
-      withOutcome.add(bytes.toString('utf8', keyStart, keyEnd))
-    })
     const letters = new Map<string, number>()
     for (const topic of ['events.dlq', 'leads.dlq']) letters.set(topic, (await this.#ends(topic))[0] ?? 0)
     return [
@@ -230,9 +248,42 @@ class SinksRun {
       checkOffsets('each partition of events is stored from its first offset to its end', events.partitions, eventEnds),
       checkLeads(leads, feed.sent, leadEnds),
       checkOffsets('each partition of leads is stored from its first offset to its end', leads.partitions, leadEnds),
-      checkOutcomes(withOutcome, feed.sent),
+      checkDuplicates(leads, feed.sent),
+      checkHistory(leads, feed.sent),
+      checkOutcomes(told, feed.sent),
+      checkCommits(await this.#commits(), eventEnds),
       checkNoDeadLetters(letters),
     ]
+  }
+
+  /** What `lead-outcomes` says, by lead. */
+  async #outcomes(): Promise<ToldOutcomes> {
+    const registry = openRegistry(variableOf(this.#servers, 'MILLRACE_REGISTRY_URL'))
+    const codec = await registry.codecFor('lead-outcomes', 'lead-outcome')
+    const told = new Map<string, ToldOutcome[]>()
+    await readPlain(this.#broker, 'lead-outcomes', ({ bytes, valueStart, valueEnd }) => {
+      const { lead_id, outcome, duplicate_of: duplicateOf } = codec.decode(bytes.subarray(valueStart, valueEnd))
+      const known = told.get(lead_id) ?? []
+      const same = known.findIndex((other) => other.outcome === outcome && other.duplicateOf === duplicateOf)
+      const times = (known[same]?.times ?? 0) + 1
+      known[same < 0 ? known.length : same] = { outcome, duplicateOf, times }
+      told.set(lead_id, known)
+    })
+    return told
+  }
+
+  /** Where the group of the sinks of `events` stands. */
+  async #commits() {
+    const group = await this.#broker.openGroupMember({ clientId: 'faults-checker', groupId: 'sink-clickhouse-events' })
+    try {
+      const all = await partitionsOf(this.#broker, 'events')
+      const committed = await group.committed(all)
+      return new Map(
+        all.map((of) => [of.partition, committed.get(partitionKey(of)) ?? { offset: 0, metadata: '' }] as const),
+      )
+    } finally {
+      await group.close()
+    }
   }
 
   async #ends(topic: string): Promise<LogEnds> {
@@ -246,14 +297,12 @@ class SinksRun {
     }
   }
 
-  #answered(token: string): void {
-    this.#answers.set(token, (this.#answers.get(token) ?? 0) + 1)
-  }
-
   #seconds(): string {
     return `${((Date.now() - this.#startedMs) / 1_000).toFixed(0)} s:`
   }
 }
+
+type ToldOutcomes = ReadonlyMap<string, readonly ToldOutcome[]>
 
 type Guests = Readonly<Record<(typeof sinkKinds)[number], SinkSlot>>
 

@@ -1,5 +1,6 @@
 import type { ClickHouse } from '@millrace/storage/clickhouse'
 import { type Connection, createConnection } from 'mysql2/promise'
+import { FaultError } from '../fault-error.ts'
 import type { StoredEvents, StoredLeads, StoredPartition } from './checks.ts'
 import type { SinkKind } from './fault-plan.ts'
 
@@ -17,15 +18,19 @@ export class Stored {
   }
 
   /**
-   * Makes `events` anew, as it is but with an engine that never merges duplicates away: the one of the product would hide with time what a sink stored
-   * twice.
+   * Makes `events` anew, as it is but with an engine that never merges duplicates away: the one of the product would hide with time what a sink stored twice. Its
+   * other settings stay, the window of tokens before all.
    */
   async keepDuplicates(): Promise<void> {
     const run = (sql: string) => this.#clickHouse.command('making events anew', sql)
+    const [table] = await this.#clickHouse.query('reading the table', {
+      sql: "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = 'events'",
+    })
+    const engine = String(table?.engine_full)
+    const keeping = engine.replace(/^ReplacingMergeTree(\([^)]*\))?/, 'MergeTree')
+    if (keeping === engine) throw new FaultError(`the engine of events is not the one that is expected: ${engine}`)
     await run('RENAME TABLE events TO events_as_migrated')
-    await run(`CREATE TABLE events AS events_as_migrated ENGINE = MergeTree
-               PARTITION BY toYYYYMM(timestamp) ORDER BY (event_type, user_id)
-               SETTINGS non_replicated_deduplication_window = 10000`)
+    await run(`CREATE TABLE events AS events_as_migrated ENGINE = ${keeping}`)
   }
 
   async answers(kind: SinkKind): Promise<boolean> {
@@ -80,10 +85,39 @@ export class Stored {
       ids: Number(all?.ids),
       nextOffsets: new Map(offsets.map((row) => [Number(row.number), Number(row.next)])),
       partitions: partitions.map(partitionOf),
+      duplicates: new Map(
+        (await this.#ask('SELECT lead_id AS id, duplicate_of AS first FROM leads')).map(({ id, first }) => [
+          String(id),
+          first === null ? null : String(first),
+        ]),
+      ),
+      history: await this.#history(),
     }
   }
 
-  /** Takes one lead away, as if it had never been stored: for a run that must notice. */
+  async #history(): Promise<StoredLeads['history']> {
+    const rows = await this.#ask(
+      'SELECT status, count(*) AS found, count(DISTINCT lead_id) AS leads FROM lead_history GROUP BY status',
+    )
+    return new Map(
+      rows.map(({ status, found, leads }) => [String(status), { rows: Number(found), leads: Number(leads) }]),
+    )
+  }
+
+  /** Of each user, the number of events. */
+  async eventsByUser(): Promise<ReadonlyMap<string, number>> {
+    const sql = 'SELECT user_id AS user, count() AS found FROM events GROUP BY user'
+    const rows = await this.#clickHouse.query('counting', { sql })
+    return new Map(rows.map(({ user, found }) => [String(user), Number(found)]))
+  }
+
+  /** Takes one event away, as if it had never been stored: for a run that must notice. */
+  async loseEvent(): Promise<void> {
+    const sql = `ALTER TABLE events DELETE WHERE (_partition, _offset) = (0, 0) SETTINGS mutations_sync = 1`
+    await this.#clickHouse.command('losing an event', sql)
+  }
+
+  /** The same with a lead. */
   async loseLead(): Promise<void> {
     await this.#ask('DELETE FROM leads ORDER BY lead_id LIMIT 1')
   }

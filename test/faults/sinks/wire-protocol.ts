@@ -47,3 +47,6 @@ export const mysqlWire: WireProtocol = {
     return { name: isCommit ? 'commit' : undefined, bytes: piece }
   },
 }
+
+/** Bytes that nobody looks into. */
+export const plainWire: WireProtocol = { read: (bytes) => ({ name: undefined, bytes }) }

@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest'
+import { checkAccepted, checkMemory, checkSame, quantileMs } from './checks.ts'
+import { growthBytesMax } from './limits.ts'
+import type { SentRequest } from './outage-load.ts'
+
+const request = (change: Partial<SentRequest> = {}): SentRequest => ({
+  kind: 'events',
+  startedMs: 0,
+  tookMs: 1,
+  status: 202,
+  ...change,
+})
+
+it('notices a request that was refused, and one that nobody answered', () => {
+  expect(checkAccepted([request(), request({ status: 207 })]).broken).toEqual([])
+  expect(checkAccepted([request({ status: 503 }), request({ status: 503 }), request({ status: 0 })]).broken).toEqual([
+    'events: 503, 2 times',
+    'events: no answer, 1 times',
+  ])
+})
+
+it('notices what is lost, twice, or of nobody', () => {
+  const accepted = new Map([['a', 2]])
+  expect(checkSame('', accepted, new Map([['a', 2]])).broken).toEqual([])
+  expect(checkSame('', accepted, new Map()).broken).toEqual(['a: 2 was accepted, and nothing is stored'])
+  expect(checkSame('', accepted, new Map([['a', 3]])).broken).toHaveLength(1)
+  expect(checkSame('', accepted, new Map([...accepted, ['b', 1]])).broken).toHaveLength(1)
+})
+
+it('bounds the growth of memory, and wants to have seen some', () => {
+  expect(checkMemory('', { baseBytes: 1, peakBytes: growthBytesMax }).broken).toEqual([])
+  expect(checkMemory('', { baseBytes: 1, peakBytes: growthBytesMax + 2 }).broken).toHaveLength(1)
+  expect(checkMemory('', { baseBytes: 0, peakBytes: 0 }).broken).toHaveLength(1)
+})
+
+it('takes quantiles of a span alone', () => {
+  const sent = Array.from({ length: 100 }, (_, i) => request({ startedMs: i, tookMs: i }))
+  expect(quantileMs(sent, 0.99, { fromMs: 0, toMs: 100 })).toBe(99)
+  expect(quantileMs(sent, 0.5, { fromMs: 0, toMs: 10 })).toBe(5)
+  expect(quantileMs(sent, 0.5, { fromMs: 200, toMs: 300 })).toBeNaN()
+})
