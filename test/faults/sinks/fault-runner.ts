@@ -138,7 +138,7 @@ export class FaultRunner {
     this.#note({ what: 'answer-lost', on: `${kind}-sink`, moment: isHit ? at : undefined, note })
   }
 
-  async #trouble(kind: SinkKind, mode: Exclude<RelayMode, 'open'>): Promise<void> {
+  async #trouble(kind: SinkKind, mode: Extract<RelayMode, 'slow' | 'refusing'>): Promise<void> {
     const relays = this.#relays(kind)
     for (const relay of relays) {
       relay.mode = mode
