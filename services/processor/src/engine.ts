@@ -37,6 +37,8 @@ export interface EngineOptions {
     readonly stateCleanupDelayMs?: number
     readonly queryEndpoint?: string
   }
+  /** How often schemas that the registry did not have are asked for again: their records may be put back by then. Default 5 s. */
+  readonly unknownSchemaRetryMs?: number
   /** How long a schema that is not known is asked for while the registry is away. Default: the kit's deadline for servers. */
   readonly registryWaitMs?: number
   /** Ends that wait. */
@@ -46,13 +48,17 @@ export interface EngineOptions {
 /**
  * Runs the statistics program. Events that cannot be read go to the dead-letter topic, with one exception: when an event was written with a
  * schema that is not known here yet, the program stops in front of it, fetches the schema from the registry and goes on. If the registry does
- * not have that schema either, or it cannot be read as an event, its events are dead letters.
+ * not have that schema either, or it cannot be read as an event, its events are dead letters. A schema that it did not have is asked for again
+ * in the background, so that its events can be put back once it is registered.
  */
 export class Engine {
   /** The error that ended the engine; never resolves otherwise. */
   readonly failed: Promise<unknown>
   readonly #options: EngineOptions
+  /** Schemas whose events are dead letters; those that the registry did not have are also in the second one. */
   readonly #unreadable = new Set<number>()
+  readonly #unregistered = new Set<number>()
+  #retryTimer: NodeJS.Timeout | undefined
   readonly #fail: (error: unknown) => void
   #app: StreamsApp
   #closing = false
@@ -69,6 +75,8 @@ export class Engine {
   async start(): Promise<void> {
     const app = this.#app
     void app.failed.then((error) => this.#restartAfter(error))
+    const { unknownSchemaRetryMs = unknownSchemaRetryMsDefault } = this.#options
+    this.#retryTimer ??= setInterval(() => void this.#askAgain(), unknownSchemaRetryMs).unref()
     await app.start()
   }
 
@@ -94,6 +102,7 @@ export class Engine {
   /** Commits and closes, see `StreamsApp.close`. Idempotent. */
   async close(options: AppCloseOptions = {}): Promise<void> {
     this.#closing = true
+    clearInterval(this.#retryTimer)
     await this.#app.close(options)
   }
 
@@ -138,10 +147,34 @@ export class Engine {
     } catch (error) {
       if (!(error instanceof SchemaError) || error.retryable) throw error
       this.#unreadable.add(schemaId)
+      if (error.code === 'NOT_REGISTERED' && this.#unregistered.size < unknownSchemasMax) {
+        this.#unregistered.add(schemaId)
+      }
       logger.warn({ schema_id: schemaId, err: error }, 'events of this schema cannot be read: they are dead letters')
     }
   }
+
+  /** Looks whether schemas have been registered in the meantime. Never rejects. */
+  async #askAgain(): Promise<void> {
+    const { registry, events, logger } = this.#options
+    for (const schemaId of this.#unregistered) {
+      try {
+        events.learn(schemaId, await registry.schemaById(schemaId))
+      } catch (error) {
+        if (error instanceof SchemaError && error.code === 'INCOMPATIBLE') this.#unregistered.delete(schemaId)
+        // Not there yet, or the registry is away: the next time will show.
+        continue
+      }
+      this.#unregistered.delete(schemaId)
+      this.#unreadable.delete(schemaId)
+      logger.info({ schema_id: schemaId }, 'schema learned: it was registered in the meantime')
+    }
+  }
 }
+
+const unknownSchemaRetryMsDefault = 5_000
+/** Schemas that are asked for again: one request each, every time. */
+const unknownSchemasMax = 100
 
 /** The schema id that made a record undecodable, when it was one that the codec does not know. */
 function unknownSchemaOf(error: unknown): number | undefined {

@@ -18,8 +18,8 @@ export const retryMaxMs = 10_000
 
 /** How deep records may nest in a schema: ours are flat. */
 export const schemaDepthMax = 32
-/** How long an id that the registry does not know is not asked for again. */
-export const unknownSchemaTtlMs = 60_000
+/** How long an id that the registry does not know is not asked for again: whoever registers a schema, and puts its records back, need not wait long. */
+export const unknownSchemaTtlMs = 5_000
 /** Ids whose schemas are kept: a topic has a handful over years. */
 export const schemasMax = 1_000
 

@@ -25,8 +25,8 @@ export const connectionsMax = 2 * writesMax + 2
 export const retryBaseMs = 100
 export const retryMaxMs = 5_000
 
-/** How long an id that the registry does not know is not asked for again. */
-export const unknownSchemaTtlMs = 60_000
+/** How long an id that the registry does not know is not asked for again: whoever registers a schema, and puts its records back, need not wait long. */
+export const unknownSchemaTtlMs = 5_000
 /** Unknown ids that are remembered. */
 export const unknownSchemasMax = 1_000
 
