@@ -59,6 +59,7 @@ export class Engine {
   readonly #unreadable = new Set<number>()
   readonly #unregistered = new Set<number>()
   #retryTimer: NodeJS.Timeout | undefined
+  #isAsking = false
   readonly #fail: (error: unknown) => void
   #app: StreamsApp
   #closing = false
@@ -156,6 +157,8 @@ export class Engine {
 
   /** Looks whether schemas have been registered in the meantime. Never rejects. */
   async #askAgain(): Promise<void> {
+    if (this.#isAsking) return
+    this.#isAsking = true
     const { registry, events, logger } = this.#options
     for (const schemaId of this.#unregistered) {
       try {
@@ -169,6 +172,7 @@ export class Engine {
       this.#unreadable.delete(schemaId)
       logger.info({ schema_id: schemaId }, 'schema learned: it was registered in the meantime')
     }
+    this.#isAsking = false
   }
 }
 
