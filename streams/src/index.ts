@@ -93,6 +93,7 @@ export {
   type GroupMember,
   type GroupView,
   type GroupViewMember,
+  type ListedOffset,
   type NewTopic,
   partitionKey,
   type ProducedBatch,

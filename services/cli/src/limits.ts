@@ -15,14 +15,5 @@ export const keyLabelCharsMax = 128
 export const keyDaysDefault = 365
 /** A key that nobody has had to renew for two years is one that nobody remembers. */
 export const keyDaysMax = 730
-/** One wait for letters. */
-export const letterPollMs = 500
-/** A topic that brings nothing for this long before its end has a broker that is away. */
-export const letterSilenceMsMax = 30_000
-/** Letters of a list: some 30 MB. */
-export const lettersMax = 200_000
-/** Records of one transaction of a replay. */
-export const replayBatchLettersMax = 500
-export const replayBatchBytesMax = 4 * 1024 * 1024
 /** What `show` prints of a key, value or header. */
 export const shownBytesMax = 4_096

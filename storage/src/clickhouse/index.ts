@@ -24,4 +24,15 @@ export {
   type StoredRecord,
 } from './event-repository.ts'
 export { createStatsRepository, type StatsQuery, type StatsRepository, type StoredStats } from './stats-repository.ts'
-export { dateTime64MaxMs, pageRowsMax, rangeRowsMax } from './limits.ts'
+export { dateTime64MaxMs, pageRowsMax, rangeRowsMax, reconciledOffsetsMax } from './limits.ts'
+
+// What reconciliation asks.
+export {
+  createReconciliationRepository,
+  type EventBounds,
+  type EventKey,
+  eventKeyText,
+  type OffsetRange,
+  type ReconciliationRepository,
+  type StoredCount,
+} from './reconciliation-repository.ts'

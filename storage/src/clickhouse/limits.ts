@@ -34,3 +34,8 @@ export const migrationLockPollMs = 250
 export const migrationLockRenewMs = 5_000
 /** An owner that was silent for this long is dead: twelve times the pause between two touches. */
 export const migrationLockStaleSeconds = 60
+
+/** Offsets of one range in which missing ones are looked for: a minute of a partition at 80,000 records a second. A bitmap of them takes 20 MB at most. */
+export const reconciledOffsetsMax = 5_000_000
+/** Events of one question whether they are stored. */
+export const reconciliationIdsMax = 1_000

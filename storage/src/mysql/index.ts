@@ -107,3 +107,13 @@ export {
   type SinkRange,
   type StoredOffsets,
 } from './sink-range.ts'
+
+// What reconciliation asks.
+export {
+  createReconciliationRepository,
+  type LeadBounds,
+  type LeadCount,
+  type LeadOffsets,
+  type MinuteCount,
+  type ReconciliationRepository,
+} from './reconciliation-repository.ts'

@@ -76,3 +76,6 @@ export const migrationTimeoutMs = 600_000
 
 /** DATETIME's last millisecond, 9999-12-31T23:59:59.999Z. */
 export const dateTimeMaxMs = 253_402_300_799_999
+
+/** One question of reconciliation: it reads an hour of leads or API logs by their index of times, and nobody waits for it. */
+export const reconciliationMsMax = 10_000

@@ -252,17 +252,20 @@ export interface NewTopic {
   readonly config: Readonly<Record<string, string>>
 }
 
+/**
+ * Which offset of a partition to list. `earliest`: log start; `latest`: high watermark; `latestCommitted`: last stable offset; with a time in UNIX milliseconds, the first
+ * record that has it or a later one, whatever comes behind it.
+ */
+export type ListedOffset = 'earliest' | 'latest' | 'latestCommitted' | { readonly timeMs: number }
+
 /** Topic administration and offsets. */
 export interface Admin {
   /** Creates the topics that do not exist; returns the names of those it created, after their metadata is known to the cluster. */
   createTopics(topics: readonly NewTopic[]): Promise<readonly string[]>
   /** Topics that exist, by name; missing ones are absent. */
   describeTopics(names: readonly string[]): Promise<ReadonlyMap<string, TopicDescription>>
-  /** Offsets by `partitionKey`. `earliest`: log start; `latest`: high watermark; `latestCommitted`: last stable offset. */
-  listOffsets(
-    partitions: readonly TopicPartition[],
-    at: 'earliest' | 'latest' | 'latestCommitted',
-  ): Promise<ReadonlyMap<string, number>>
+  /** Offsets by `partitionKey`. A partition that has no record of the time or a later one is absent. */
+  listOffsets(partitions: readonly TopicPartition[], at: ListedOffset): Promise<ReadonlyMap<string, number>>
   deleteTopics(names: readonly string[]): Promise<void>
   /** Deletes each partition's records before `offset`; what is deleted already does not matter. Throws `TOPIC_MISSING`, `OFFSET_OUT_OF_RANGE` for an offset beyond the end. */
   deleteRecords(before: readonly (TopicPartition & { readonly offset: number })[]): Promise<void>

@@ -1,5 +1,12 @@
 import { createTopicsV7, deleteRecordsV2, deleteTopicsV6, describeConfigsV4, listOffsetsV7 } from '@platformatic/kafka'
-import { type Admin, type NewTopic, partitionKey, type TopicDescription, type TopicPartition } from '../core/broker.ts'
+import {
+  type Admin,
+  type ListedOffset,
+  type NewTopic,
+  partitionKey,
+  type TopicDescription,
+  type TopicPartition,
+} from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { Cluster } from './cluster.ts'
 import { kafkaLimits } from './limits.ts'
@@ -44,10 +51,7 @@ export class KafkaAdmin implements Admin {
     })
   }
 
-  async listOffsets(
-    partitions: readonly TopicPartition[],
-    at: 'earliest' | 'latest' | 'latestCommitted',
-  ): Promise<ReadonlyMap<string, number>> {
+  async listOffsets(partitions: readonly TopicPartition[], at: ListedOffset): Promise<ReadonlyMap<string, number>> {
     const topics = [...new Set(partitions.map(({ topic }) => topic))]
     const found = new Map<string, number>()
     let stale = false
@@ -172,10 +176,11 @@ export class KafkaAdmin implements Admin {
   async #listAt(
     leader: number,
     partitions: readonly TopicPartition[],
-    at: keyof typeof listedOffsets,
+    at: ListedOffset,
     found: Map<string, number>,
   ): Promise<void> {
-    const { timestamp, isolation } = listedOffsets[at]
+    const { timestamp, isolation } =
+      typeof at === 'string' ? listedOffsets[at] : { timestamp: BigInt(at.timeMs), isolation: 0 }
     const topics = [...new Set(partitions.map(({ topic }) => topic))].map((name) => ({
       name,
       partitions: partitions
@@ -188,7 +193,9 @@ export class KafkaAdmin implements Admin {
     for (const { name, partitions: listed } of response.topics) {
       for (const { partitionIndex, errorCode: code, offset } of listed) {
         const of = { topic: name, partition: partitionIndex }
-        if (code === errorCode.none) found.set(partitionKey(of), Number(offset))
+        // −1: no record is as young as that.
+        if (code === errorCode.none && offset >= 0n) found.set(partitionKey(of), Number(offset))
+        else if (code === errorCode.none) continue
         else if (isPassing(code)) failed = code
         else throw refusal(code, `listing offsets of ${partitionKey(of)}`, of)
       }

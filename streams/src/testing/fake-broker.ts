@@ -5,6 +5,7 @@ import {
   type FetcherOptions,
   type GroupMember,
   type GroupMemberOptions,
+  type ListedOffset,
   type NewTopic,
   type Producer,
   type ProducerOptions,
@@ -234,17 +235,26 @@ export class FakeBroker implements Broker {
     return found
   }
 
-  #listOffsets(
-    partitions: readonly TopicPartition[],
-    at: 'earliest' | 'latest' | 'latestCommitted',
-  ): ReadonlyMap<string, number> {
-    return new Map(
-      partitions.map((partition) => {
-        const log = this.#writableLog(partition)
-        const offset = at === 'earliest' ? log.startOffset : at === 'latest' ? log.highWatermark : log.lastStableOffset
-        return [partitionKey(partition), offset]
-      }),
-    )
+  #listOffsets(partitions: readonly TopicPartition[], at: ListedOffset): ReadonlyMap<string, number> {
+    const found = new Map<string, number>()
+    for (const partition of partitions) {
+      const offset = this.#offsetAt(partition, at)
+      if (offset !== undefined) found.set(partitionKey(partition), offset)
+    }
+    return found
+  }
+
+  #offsetAt(of: TopicPartition, at: ListedOffset): number | undefined {
+    const log = this.#writableLog(of)
+    if (at === 'earliest') return log.startOffset
+    if (at === 'latest') return log.highWatermark
+    if (at === 'latestCommitted') return log.lastStableOffset
+    const { bytes } = log.slice(log.startOffset, 'uncommitted', Number.POSITIVE_INFINITY)
+    const { startOffset: fetchOffset, highWatermark, lastStableOffset } = log
+    const cursor = new RecordCursor()
+    cursor.reset({ ...of, fetchOffset, bytes, highWatermark, lastStableOffset, abortedTransactions: [] })
+    while (cursor.next()) if (cursor.timestamp >= at.timeMs) return cursor.offset
+    return undefined
   }
 
   #writableLog({ topic, partition }: TopicPartition): FakeLog {

@@ -1,8 +1,8 @@
+import { replayOfHeader } from '@millrace/operations'
 import { deadLetterHeaders, type RecordHeader, StreamsError } from '@millrace/streams'
 import { FakeBroker } from '@millrace/streams/testing'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { runDlq } from './dlq.ts'
-import { replayOfHeader } from './letter.ts'
 
 let broker: FakeBroker
 let printed: string[]

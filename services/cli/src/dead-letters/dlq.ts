@@ -1,11 +1,18 @@
 import { parseArgs } from 'node:util'
+import {
+  chosenLetters,
+  type Letter,
+  OperationsError,
+  openLetters,
+  placeOf,
+  readLetters,
+  replayLetters,
+  type WholeLetter,
+} from '@millrace/operations'
 import type { Broker } from '@millrace/streams'
 import { CommandError } from '../command-error.ts'
 import { shownBytesMax } from '../limits.ts'
 import { table } from '../table.ts'
-import { type Letter, placeOf, type WholeLetter } from './letter.ts'
-import { openLetters, readLetters } from './letter-log.ts'
-import { chosenOf, replay } from './replay.ts'
 
 /** What `millrace dlq` works on. */
 export interface DlqDeps {
@@ -23,7 +30,14 @@ const usage =
 
 /** `millrace dlq …`. Throws `CommandError`, and what the broker throws. */
 export async function runDlq(args: readonly string[], deps: DlqDeps): Promise<void> {
-  const [command, ...rest] = args
+  try {
+    await run(args, deps)
+  } catch (error) {
+    throw error instanceof OperationsError ? new CommandError('REFUSED', error.detail) : error
+  }
+}
+
+async function run([command, ...rest]: readonly string[], deps: DlqDeps): Promise<void> {
   if (command === 'list') return await list(rest, deps)
   if (command === 'show') return await show(rest, deps)
   if (command === 'replay') return await replayChosen(rest, deps)
@@ -85,12 +99,12 @@ async function replayChosen(args: readonly string[], deps: DlqDeps): Promise<voi
   const exception = typeof values.reason === 'string' ? values.reason : undefined
   const choice = { offsets: new Set(texts.map(offsetOf)), exception }
   if (values['dry-run'] === true) {
-    const chosen = chosenOf(await readLetters(deps.broker, topic), choice)
+    const chosen = chosenLetters(await readLetters(deps.broker, topic), choice)
     for (const letter of chosen.values()) deps.print(rowOf(letter, 'open').join('  '))
     deps.tell(`${chosen.size} records would go back`)
     return
   }
-  const { replayed, omitted } = await replay(deps.broker, topic, choice)
+  const { replayed, omitted } = await replayLetters(deps.broker, topic, choice)
   deps.tell(`${replayed} records went back to where they came from`)
   if (omitted.length > 0) {
     const places = omitted.join(', ')

@@ -131,6 +131,21 @@ export function describeBrokerContract(name: string, makeBroker: () => Promise<B
       })
     })
 
+    it('lists the first offset of a time or later, whatever follows it', async () => {
+      const topic = await makeTopic(2)
+      const partitions = [0, 1].map((partition) => ({ topic, partition }))
+      const producer = await openProducer()
+      const nowMs = Date.now()
+      for (const [index, ageMs] of [5_000, 3_000, 4_000, 1_000].entries()) {
+        await producer.send([{ ...record(topic, String(index)), timestamp: nowMs - ageMs }])
+      }
+      const at = async (ageMs: number) => [...(await admin.listOffsets(partitions, { timeMs: nowMs - ageMs }))]
+      expect(await at(9_000)).toEqual([[`${topic}-0`, 0]])
+      expect(await at(4_000)).toEqual([[`${topic}-0`, 1]])
+      expect(await at(2_999)).toEqual([[`${topic}-0`, 3]])
+      expect(await at(0)).toEqual([])
+    })
+
     describe('deleting records', () => {
       it('takes those before an offset, once and for all', async () => {
         const topic = await makeTopic(2)

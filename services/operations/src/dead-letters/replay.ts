@@ -29,14 +29,14 @@ export interface ReplayReport {
  * topic, a mark for each: both are there or neither is, so that a replay that ended early, or is repeated, puts back nothing twice. Two at the same time: the
  * second takes the transactional id, what the first has not committed is aborted, and only then the marks are read.
  */
-export async function replay(broker: Broker, letterTopic: string, choice: ReplayChoice): Promise<ReplayReport> {
+export async function replayLetters(broker: Broker, letterTopic: string, choice: ReplayChoice): Promise<ReplayReport> {
   const producer = await broker.openTransactionalProducer({
     clientId: 'millrace-dlq',
     transactionalId: `millrace-dlq-replay-${letterTopic}`,
   })
   try {
     const list = await readLetters(broker, letterTopic)
-    const chosen = chosenOf(list, choice)
+    const chosen = chosenLetters(list, choice)
     const batch = new ReplayBatch(producer, letterTopic)
     await readLetters(broker, letterTopic, async (letter) => {
       if (chosen.has(letter.offset) && !letter.isOmitted) await batch.add(letter)
@@ -49,8 +49,8 @@ export async function replay(broker: Broker, letterTopic: string, choice: Replay
   }
 }
 
-/** What `replay` would take, by offset. */
-export function chosenOf(list: LetterList, { offsets, exception }: ReplayChoice) {
+/** What `replayLetters` would take, by offset. */
+export function chosenLetters(list: LetterList, { offsets, exception }: ReplayChoice) {
   const chosen = openLetters(list).filter(
     (letter) =>
       (offsets.size === 0 || offsets.has(letter.offset)) && (exception === undefined || exception === letter.exception),

@@ -1,5 +1,5 @@
 import { type Broker, partitionKey, RecordCursor } from '@millrace/streams'
-import { CommandError } from '../command-error.ts'
+import { OperationsError } from '../errors.ts'
 import { letterPollMs, letterSilenceMsMax, lettersMax } from '../limits.ts'
 import { type Letter, placeOf, readLetter, type WholeLetter } from './letter.ts'
 
@@ -13,7 +13,7 @@ export interface LetterList {
 
 /**
  * Reads a dead-letter topic from its beginning to its present end, committed records only, and hands each letter to `onLetter`; without it, they are listed without
- * what they hold. Throws `REFUSED` when there is no such topic, when it is silent before its end, or when it holds more than a list may have.
+ * what they hold. Throws `TOPIC_MISSING`, `TOPIC_SILENT` when nothing comes before its end, `TOO_MUCH` when it holds more than a list may have.
  */
 export async function readLetters(
   broker: Broker,
@@ -42,12 +42,15 @@ export async function readLetters(
         }
       }
       if (letters.length > lettersMax)
-        throw new CommandError(
-          'REFUSED',
+        throw new OperationsError(
+          'TOO_MUCH',
           `${topic} holds more than ${lettersMax} letters: look at the table dead_letters`,
         )
       if (performance.now() - lastMs > letterSilenceMsMax)
-        throw new CommandError('REFUSED', `${topic} brings nothing more before its end at offset ${end}: try again`)
+        throw new OperationsError(
+          'TOPIC_SILENT',
+          `${topic} brings nothing more before its end at offset ${end}: try again`,
+        )
     }
     return { letters, replayed }
   } finally {
@@ -71,7 +74,7 @@ async function boundsOf(broker: Broker, topic: string): Promise<{ readonly start
   const admin = await broker.openAdmin()
   try {
     if (!(await admin.describeTopics([topic])).has(topic))
-      throw new CommandError('REFUSED', `there is no topic ${topic}`)
+      throw new OperationsError('TOPIC_MISSING', `there is no topic ${topic}`)
     const starts = await admin.listOffsets([of], 'earliest')
     const ends = await admin.listOffsets([of], 'latestCommitted')
     return { start: starts.get(partitionKey(of)) ?? 0, end: ends.get(partitionKey(of)) ?? 0 }
