@@ -68,3 +68,26 @@ export type ClickHouseConfig = EnvConfig<typeof clickHouseSpec>
 export function clickHouseConfig(env: Environment): ClickHouseConfig {
   return readEnv(clickHouseSpec, env)
 }
+
+const groupName = /^[A-Za-z0-9._-]+$/
+
+const consumersSpec = {
+  processor: envString('MILLRACE_APPLICATION_ID', { default: 'millrace-processor', pattern: groupName }),
+  sinkClickHouse: envString('MILLRACE_SINK_CLICKHOUSE_GROUP', { default: 'sink-clickhouse', pattern: groupName }),
+  sinkMysql: envString('MILLRACE_SINK_MYSQL_GROUP', { default: 'sink-mysql', pattern: groupName }),
+}
+
+/** The names under which the services read. */
+export type ConsumersConfig = EnvConfig<typeof consumersSpec>
+
+/** Reads the names under which the services read: the same variables as theirs. Throws `INVALID_CONFIG` with every problem. */
+export function consumersConfig(env: Environment): ConsumersConfig {
+  return readEnv(consumersSpec, env)
+}
+
+const registrySpec = { registryUrl: provisionSpec.registryUrl }
+
+/** Reads where the schema registry is. Throws `INVALID_CONFIG` with every problem. */
+export function registryConfig(env: Environment): EnvConfig<typeof registrySpec> {
+  return readEnv(registrySpec, env)
+}

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { createLogger, runMain, waitFor } from '@millrace/kit'
+import { openReconciler } from '@millrace/operations'
 import { openRegistry, SchemaError, topics } from '@millrace/schemas'
-import { clickHouseMigrationTarget } from '@millrace/storage/clickhouse'
+import { clickHouseMigrationTarget, openClickHouse } from '@millrace/storage/clickhouse'
 import {
   createApiKeyRepository,
   createAuditRepository,
@@ -15,12 +16,20 @@ import {
 import { connectKafka } from '@millrace/streams/kafka'
 import { runAudit } from './audit.ts'
 import { CommandError } from './command-error.ts'
-import { clickHouseConfig, kafkaConfig, mysqlConfig, provisionConfig } from './config.ts'
+import {
+  clickHouseConfig,
+  consumersConfig,
+  kafkaConfig,
+  mysqlConfig,
+  provisionConfig,
+  registryConfig,
+} from './config.ts'
 import { runDlq } from './dead-letters/dlq.ts'
 import { runKeys } from './keys.ts'
 import { runMigrate } from './migrate.ts'
 import { readPasswordFrom } from './password-input.ts'
 import { provision } from './provision.ts'
+import { runReconcile } from './reconcile.ts'
 import { runUsers } from './users.ts'
 
 const usage = `Usage: millrace COMMAND
@@ -36,6 +45,11 @@ Dead letters (MILLRACE_KAFKA_BROKERS): records that could not be stored, by the 
   dlq list TOPIC [--all]       dlq show TOPIC OFFSET
   dlq replay TOPIC [--offset N,…] [--reason CODE] [--dry-run]
                                put records back where they came from, each once however often this is repeated
+
+Whether everything has arrived (all of the above, and the registry):
+  reconcile [--from TIME] [--to TIME] [--topic events|leads|api-logs] [--bound SECONDS] [--json]
+                               compare what was acknowledged, what is in Kafka and what is stored; the last hour unless told
+                               otherwise; exit code 1 when something older than the bound (300 s) is not where it should be
 
 Accounts (MILLRACE_MYSQL_HOST, _PORT, _USER, _PASSWORD, _DATABASE; passwords of accounts come on standard input):
   users list
@@ -74,6 +88,7 @@ async function run(args: readonly string[]): Promise<void> {
     const withLetters = [...all].filter((name) => all.has(`${name}.dlq`))
     return await runDlq(rest, { broker, topics: withLetters, print, tell })
   }
+  if (command === 'reconcile') return await withMysql((mysql) => reconcile(rest, mysql))
   if (command === 'users') {
     const readPassword = () => readPasswordFrom(process.stdin)
     return await withMysql((mysql) => runUsers(rest, { users: createUserRepository(mysql), readPassword, print, tell }))
@@ -96,6 +111,23 @@ async function withMysql(work: (mysql: Mysql) => Promise<void>): Promise<void> {
     await work(mysql)
   } finally {
     await mysql.close()
+  }
+}
+
+async function reconcile(args: readonly string[], mysql: Mysql): Promise<void> {
+  const clickHouse = openClickHouse(clickHouseConfig(process.env))
+  try {
+    const reconciler = await openReconciler({
+      broker: connectKafka({ brokers: kafkaConfig(process.env).brokers, clientId: 'millrace-reconcile' }),
+      registry: openRegistry(registryConfig(process.env).registryUrl),
+      clickHouse,
+      mysql,
+      names: consumersConfig(process.env),
+      nowMs: Date.now,
+    })
+    await runReconcile(args, { reconciler, nowMs: Date.now, print, tell })
+  } finally {
+    await clickHouse.close()
   }
 }
 
