@@ -9,7 +9,7 @@ const bytes = customType<{ data: Buffer }>({ dataType: () => 'blob' })
 const table = mysqlTable('things', {
   id: varchar('thing_id', { length: 64 }).primaryKey(),
   at: datetime('at', { fsp: 3, mode: 'date' }).notNull(),
-  then: datetime('then_at', { fsp: 3, mode: 'date' }),
+  later: datetime('then_at', { fsp: 3, mode: 'date' }),
   size: bigint('size', { mode: 'number' }).notNull(),
   share: double('share'),
   ok: boolean('ok'),
@@ -47,7 +47,7 @@ const time = fc.date({ min: new Date(0), max: new Date(Date.UTC(9999, 11, 31, 23
 const thing: fc.Arbitrary<Thing> = fc.record({
   id: text,
   at: time,
-  then: fc.option(time),
+  later: fc.option(time),
   size: fc.maxSafeInteger(),
   share: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
   ok: fc.option(fc.boolean()),
