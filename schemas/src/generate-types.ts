@@ -21,6 +21,7 @@ const primitives: Readonly<Record<string, string>> = {
   int: 'number',
   double: 'number',
   boolean: 'boolean',
+  bytes: 'Buffer',
   null: 'null',
 }
 

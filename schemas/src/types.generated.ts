@@ -19,13 +19,14 @@ export interface Event {
   readonly source: string
 }
 
-/** One lead as it was submitted. The record key is lead_id. */
+/** One lead as it was submitted. Its contents are sealed; those of records from before 0.2 are in fields of their own. The record key is lead_id. */
 export interface Lead {
   /** UUID; UUIDv5 of principal and Idempotency-Key when a key was sent. */
   readonly lead_id: string
-  readonly first_name: string
-  readonly last_name: string
-  readonly email: string
+  /** This and what follows up to country: null where sealed is there. */
+  readonly first_name: string | null
+  readonly last_name: string | null
+  readonly email: string | null
   readonly phone: string | null
   /** YYYY-MM-DD. */
   readonly date_of_birth: string | null
@@ -37,13 +38,18 @@ export interface Lead {
   readonly source: string | null
   readonly campaign: string | null
   readonly consent: boolean | null
-  /** Further fields as a JSON object text; {} when there are none. */
-  readonly attributes: string
-  /** SHA-256, in hex, of the submitted content: tells a resend from a conflict. */
-  readonly content_hash: string
+  /** Further fields as a JSON object text; null where sealed is there. */
+  readonly attributes: string | null
+  /** SHA-256, in hex, of the submitted content; null where sealed is there. */
+  readonly content_hash: string | null
   readonly submitted_by: string
   readonly request_id: string
   readonly received_at: number
+  /** The tree of keys that this lead's key is a leaf of. */
+  readonly key_tree: string | null
+  readonly key_leaf: number | null
+  /** Everything personal, the attributes and the hashes that they are found by: AES-256-GCM under this lead's own key. */
+  readonly sealed: Buffer | null
 }
 
 /** What became of a lead, decided by the database. The record key is lead_id. */

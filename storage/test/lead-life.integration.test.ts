@@ -1,24 +1,24 @@
 import { randomUUID } from 'node:crypto'
-import type { Lead } from '@millrace/schemas'
 import {
   createLeadIntake,
   createLeadPrivacyRepository,
   createLeadRepository,
   migrateMysql,
-  type Placed,
 } from '@millrace/storage/mysql'
+import { emailHash, hashText, leadIdentity, type PlainLead } from '@millrace/storage/sealing'
 import { eq, inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHistory } from '../src/mysql/lead-history.ts'
-import { leadIdentity } from '../src/mysql/lead-identity.ts'
 import { auditLog, leadFirsts, leadHistory } from '../src/mysql/schema.ts'
-import { leadOf, mysqlOfTests, uniqueName } from './servers.ts'
+import { leadKeyOfTests, leadOf, mysqlOfTests, sealerOfTests, uniqueName } from './servers.ts'
 
 const windowMs = 30 * 86_400_000
 const mysql = mysqlOfTests({ connectionsMax: 8 })
-const repository = createLeadRepository(mysql)
-const intake = createLeadIntake(mysql, { duplicateWindowMs: windowMs })
-const privacy = createLeadPrivacyRepository(mysql)
+const leadKey = leadKeyOfTests()
+const seal = sealerOfTests(mysql)
+const repository = createLeadRepository(mysql, leadKey)
+const intake = createLeadIntake(mysql, leadKey, { duplicateWindowMs: windowMs })
+const privacy = createLeadPrivacyRepository(mysql, leadKey)
 
 beforeAll(() => migrateMysql(mysql))
 afterAll(() => mysql.close())
@@ -26,14 +26,16 @@ afterAll(() => mysql.close())
 /** A partition of a topic of its own, which takes batch after batch. */
 function partitionOf({ topic = uniqueName('leads'), partition = 0, into = intake } = {}) {
   let next = 0
-  const at = (firstOffset: number, batch: readonly Lead[]) => {
+  const at = async (firstOffset: number, batch: readonly PlainLead[]) => {
     const range = { group: 'test', topic, partition, firstOffset, nextOffset: firstOffset + batch.length }
-    const placed: Placed<Lead>[] = batch.map((value, index) => ({ offset: firstOffset + index, value }))
+    const placed = await Promise.all(
+      batch.map(async (lead, index) => ({ offset: firstOffset + index, value: await seal(lead) })),
+    )
     return into.storeBatch({ ...range, settledOffset: firstOffset }, placed)
   }
   return {
     at,
-    async store(batch: readonly Lead[]) {
+    async store(batch: readonly PlainLead[]) {
       const first = next
       next += batch.length
       const decisions = await at(first, batch)
@@ -45,8 +47,14 @@ function partitionOf({ topic = uniqueName('leads'), partition = 0, into = intake
 }
 
 const receivedAt = Date.UTC(2026, 10, 1)
+/** The column takes less. */
+const tooLong = 'x'.repeat(256)
 
-async function historyOf(lead: Lead): Promise<readonly string[]> {
+function identityOf({ email, source }: PlainLead): string {
+  return leadIdentity({ emailHash: hashText(emailHash(leadKey, email)), source })
+}
+
+async function historyOf(lead: PlainLead): Promise<readonly string[]> {
   const found = await mysql.run('reading', (database) => readHistory(database, [lead.lead_id]))
   return (found.get(lead.lead_id) ?? []).map(({ status, reason }) =>
     reason === null ? status : `${status}: ${reason}`,
@@ -57,7 +65,7 @@ describe('duplicates', () => {
   it('are leads of one person and source within the window, in one batch and in later ones', async () => {
     const { store } = partitionOf()
     const first = leadOf({ received_at: receivedAt })
-    const again = (changes: Partial<Lead> = {}) =>
+    const again = (changes: Partial<PlainLead> = {}) =>
       leadOf({
         email: first.email.toUpperCase(),
         content_hash: 'b'.repeat(64),
@@ -101,7 +109,7 @@ describe('duplicates', () => {
 
   it('are not made of leads that were refused or sent again', async () => {
     const { store } = partitionOf()
-    const refused = leadOf({ country: 'TUR' })
+    const refused = leadOf({ campaign: tooLong })
     const sound = leadOf({ email: refused.email })
     const resent = { ...sound, request_id: 'again' }
     const other = { ...sound, content_hash: 'c'.repeat(64) }
@@ -132,7 +140,7 @@ describe('duplicates', () => {
   })
 
   it('are not looked for with a window of 0', async () => {
-    const { store } = partitionOf({ into: createLeadIntake(mysql, { duplicateWindowMs: 0 }) })
+    const { store } = partitionOf({ into: createLeadIntake(mysql, leadKey, { duplicateWindowMs: 0 }) })
     const lead = leadOf()
     expect(await store([lead, leadOf({ email: lead.email })])).toEqual(['stored', 'stored'])
   })
@@ -178,13 +186,13 @@ describe('the history of a lead', () => {
     const { at } = partitionOf()
     const stored = leadOf()
     const twin = leadOf({ email: stored.email })
-    const refused = leadOf({ country: 'TUR' })
+    const refused = leadOf({ campaign: tooLong })
     const batch = [stored, twin, refused, { ...stored, request_id: 'again' }, leadOf({ lead_id: 'none' })]
     await at(0, batch)
     await at(0, batch)
     expect(await historyOf(stored)).toEqual(['received', 'stored'])
     expect(await historyOf(twin)).toEqual(['received', 'stored', `duplicate: duplicate of ${stored.lead_id}`])
-    expect(await historyOf(refused)).toEqual(['received', 'rejected: country: value too long'])
+    expect(await historyOf(refused)).toEqual(['received', 'rejected: campaign: value too long'])
     const [received] = await mysql.run('reading', (database) =>
       database.select().from(leadHistory).where(eq(leadHistory.leadId, stored.lead_id)).orderBy(leadHistory.at),
     )
@@ -200,27 +208,30 @@ describe('the history of a lead', () => {
 
   it('goes on when a lead that was refused comes again and is sound', async () => {
     const { store } = partitionOf()
-    const refused = leadOf({ country: 'TUR' })
+    const refused = leadOf({ campaign: tooLong })
     await store([refused])
-    await store([{ ...refused, country: 'TR', received_at: refused.received_at + 1_000 }])
+    await store([{ ...refused, campaign: null, received_at: refused.received_at + 1_000 }])
     const statuses = (await historyOf(refused)).map((step) => step.split(':')[0])
     expect(statuses.toSorted()).toEqual(['received', 'received', 'rejected', 'stored'])
   })
 
   it('is written with the lead or not at all', async () => {
     const lead = leadOf()
-    const failing = createLeadIntake({
-      ...mysql,
-      transaction: (what, work, options) =>
-        mysql.transaction(
-          what,
-          async (database, insertNew) => {
-            await work(database, insertNew)
-            throw new Error('killed before the commit')
-          },
-          options,
-        ),
-    })
+    const failing = createLeadIntake(
+      {
+        ...mysql,
+        transaction: (what, work, options) =>
+          mysql.transaction(
+            what,
+            async (database, insertNew) => {
+              await work(database, insertNew)
+              throw new Error('killed before the commit')
+            },
+            options,
+          ),
+      },
+      leadKey,
+    )
     await expect(partitionOf({ into: failing }).store([lead])).rejects.toThrow('killed')
     expect(await repository.byId(lead.lead_id)).toBeUndefined()
     expect(await historyOf(lead)).toEqual([])
@@ -228,7 +239,7 @@ describe('the history of a lead', () => {
       database
         .select()
         .from(leadFirsts)
-        .where(inArray(leadFirsts.identity, [leadIdentity(lead)])),
+        .where(inArray(leadFirsts.identity, [identityOf(lead)])),
     )
     expect(claimed).toEqual([])
   })

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { Lead } from '@millrace/schemas'
 import {
   createAuditRepository,
   createLeadFieldRepository,
@@ -13,10 +12,12 @@ import {
 } from '@millrace/storage/mysql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { listingInOrderMsMax } from '../src/mysql/limits.ts'
-import { leadOf, mysqlOfTests, uniqueName } from './servers.ts'
+import { leadKeyOfTests, leadOf, mysqlOfTests, sealerOfTests, uniqueName } from './servers.ts'
 
 const mysql = mysqlOfTests()
-const repository = createLeadRepository(mysql)
+const leadKey = leadKeyOfTests()
+const seal = sealerOfTests(mysql)
+const repository = createLeadRepository(mysql, leadKey)
 
 beforeAll(() => migrateMysql(mysql))
 afterAll(() => mysql.close())
@@ -111,11 +112,11 @@ describe('LeadRepository.list with conditions on attributes', () => {
       object: { x: { x: 5 } },
     }
     const leads = Object.entries(values).map(([name, attributes]) => {
-      const lead: Lead = leadOf({ source, attributes: JSON.stringify(attributes) })
+      const lead = leadOf({ source, attributes: JSON.stringify(attributes) })
       ids.set(lead.lead_id, name)
       return lead
     })
-    await createLeadIntake(mysql).storeBatch(
+    await createLeadIntake(mysql, leadKey).storeBatch(
       {
         group: uniqueName('group'),
         topic: uniqueName('leads'),
@@ -124,7 +125,7 @@ describe('LeadRepository.list with conditions on attributes', () => {
         nextOffset: leads.length,
         settledOffset: 0,
       },
-      leads.map((value, offset) => ({ offset, value })),
+      await Promise.all(leads.map(async (lead, offset) => ({ offset, value: await seal(lead) }))),
     )
   })
 
@@ -198,7 +199,7 @@ describe('LeadRepository.list with conditions on attributes', () => {
           ? Promise.reject(new StorageError('QUERY_TOO_EXPENSIVE', 'as if it had taken too long'))
           : mysql.run(what, work, options),
     }
-    const sorting = createLeadRepository(inOrderFails)
+    const sorting = createLeadRepository(inOrderFails, leadKey)
     for (const sort of leadSorts) {
       const query = { limit: 3, source, attributes: [number('gte', 5)], sort }
       const first = await sorting.list(query)

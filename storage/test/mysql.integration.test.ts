@@ -11,14 +11,17 @@ import {
   type Placed,
   type SinkRange,
 } from '@millrace/storage/mysql'
+import type { PlainLead } from '@millrace/storage/sealing'
 import { eq, inArray, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { apiRequestLogs, apiResponseLogs, leads } from '../src/mysql/schema.ts'
-import { apiLogOf, leadOf, mysqlOfTests, uniqueName } from './servers.ts'
+import { apiLogOf, leadKeyOfTests, leadOf, mysqlOfTests, sealerOfTests, uniqueName } from './servers.ts'
 
 const mysql = mysqlOfTests()
-const repository = createLeadRepository(mysql)
-const intake = createLeadIntake(mysql)
+const leadKey = leadKeyOfTests()
+const seal = sealerOfTests(mysql)
+const repository = createLeadRepository(mysql, leadKey)
+const intake = createLeadIntake(mysql, leadKey)
 const apiLogs = createApiLogRepository(mysql)
 const offsets = createSinkOffsetRepository(mysql)
 
@@ -39,8 +42,12 @@ function placed<T>(firstOffset: number, values: readonly T[]): Placed<T>[] {
   return values.map((value, index) => ({ offset: firstOffset + index, value }))
 }
 
-async function outcomes(range: SinkRange, submitted: readonly Placed<Lead>[]) {
-  const decisions = await intake.storeBatch(range, submitted)
+function sealed(submitted: readonly Placed<PlainLead>[]): Promise<Placed<Lead>[]> {
+  return Promise.all(submitted.map(async ({ offset, value }) => ({ offset, value: await seal(value) })))
+}
+
+async function outcomes(range: SinkRange, submitted: readonly Placed<PlainLead>[]) {
+  const decisions = await intake.storeBatch(range, await sealed(submitted))
   return decisions.map(({ outcome, reason }) => (reason === null ? outcome : `${outcome}: ${reason}`))
 }
 
@@ -94,17 +101,17 @@ describe('LeadIntake', () => {
   it('finds the rows that MySQL refuses, stores the rest, and says why without quoting them', async () => {
     const { range } = partitionOf()
     const batch = Array.from({ length: 1_200 }, () => leadOf())
-    batch[3] = leadOf({ first_name: 'x'.repeat(256) })
-    batch[700] = leadOf({ date_of_birth: '2026-02-30' })
+    batch[3] = leadOf({ source: 'x'.repeat(256) })
+    batch[700] = leadOf({ campaign: 'x'.repeat(256) })
     batch[701] = leadOf({ attributes: '{not json' })
     batch[1_199] = leadOf({ lead_id: 'not a uuid' })
     batch[10] = leadOf({ received_at: 1e16 })
     const result = await outcomes(range(0, 1_200), placed(0, batch))
     const refused = result.flatMap((text, index) => (text === 'stored' ? [] : [`${index} ${text}`]))
     expect(refused).toEqual([
-      '3 rejected: first_name: value too long',
+      '3 rejected: source: value too long',
       '10 rejected: received_at: value out of range',
-      '700 rejected: date_of_birth: value is not a valid date or number',
+      '700 rejected: campaign: value too long',
       expect.stringMatching(/^701 rejected: .*value breaks a rule of the table$/),
       '1199 rejected: lead_id: value is not a UUID',
     ])
@@ -127,7 +134,7 @@ describe('LeadIntake', () => {
     const lead = leadOf()
     const batch = [
       lead,
-      leadOf({ first_name: 'x'.repeat(300) }),
+      leadOf({ source: 'x'.repeat(300) }),
       lead,
       leadOf({ lead_id: lead.lead_id, content_hash: 'c'.repeat(64) }),
     ]
@@ -163,7 +170,7 @@ describe('LeadIntake', () => {
       await outcomes(range(0, 1), placed(0, [leadOf()]))
       await mysql.transaction('holding a lock', async (database) => {
         await database.execute(sql`SELECT * FROM sink_offsets WHERE topic = ${topic} FOR UPDATE`)
-        const attempt = createLeadIntake(gone).storeBatch(range(1, 2), placed(1, [lead]))
+        const attempt = createLeadIntake(gone, leadKey).storeBatch(range(1, 2), await sealed(placed(1, [lead])))
         await expect(attempt).rejects.toMatchObject({ code: 'TIMED_OUT', retryable: true })
       })
     } finally {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { ApiLog, Lead } from '@millrace/schemas'
 import type { ClickHouseOptions } from '@millrace/storage/clickhouse'
-import { type Mysql, type MysqlOptions, openMysql } from '@millrace/storage/mysql'
+import { createLeadTreeStore, type Mysql, type MysqlOptions, openMysql } from '@millrace/storage/mysql'
+import { type LeadKey, LeafSource, type PlainLead, readLeadKey, sealLead, treesHeld } from '@millrace/storage/sealing'
 
 /** A variable that names a real server; a test fails without it instead of passing unseen. */
 export function required(name: string): string {
@@ -27,13 +28,33 @@ export function mysqlOfTests(options: { connectionsMax?: number; callTimeoutMs?:
   return openMysql({ ...mysqlOptionsOfTests(), connectionsMax: 4, ...options })
 }
 
+/** The master key of leads, as the variables say. */
+export function leadKeyOfTests(): LeadKey {
+  return readLeadKey(required('MILLRACE_LEAD_KEY'))
+}
+
+/** Seals leads as a gateway does; the same object gives the same record again. */
+export function sealerOfTests(mysql: Mysql): (lead: PlainLead) => Promise<Lead> {
+  const leadKey = leadKeyOfTests()
+  const leaves = new LeafSource(createLeadTreeStore(mysql), leadKey)
+  const sealed = new WeakMap<PlainLead, Lead>()
+  return async (lead) => {
+    await leaves.hold(treesHeld)
+    const key = leaves.take()
+    if (key === undefined) throw new Error('there is no key')
+    const record = sealed.get(lead) ?? sealLead(lead, leadKey, key)
+    sealed.set(lead, record)
+    return record
+  }
+}
+
 /** A name that no other test and no earlier run has. */
 export function uniqueName(prefix: string): string {
   return `${prefix}-${randomUUID().slice(0, 8)}`
 }
 
 /** A valid lead of a person of its own, with `changes`. */
-export function leadOf(changes: Partial<Lead> = {}): Lead {
+export function leadOf(changes: Partial<PlainLead> = {}): PlainLead {
   return {
     lead_id: randomUUID(),
     first_name: 'Zoë',

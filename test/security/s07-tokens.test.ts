@@ -1,4 +1,4 @@
-import { createHmac, createSign, generateKeyPairSync } from 'node:crypto'
+import { createHmac, createSign, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { hashPassword } from '@millrace/storage/accounts'
 import { describe, expect, it } from 'vitest'
 import type { SessionState } from '../../services/gateway/src/accounts/ports.ts'
@@ -214,7 +214,11 @@ describe('S07 tokens that were good', () => {
 })
 
 describe('S07 the key of tokens', () => {
-  const passwords = { MILLRACE_MYSQL_PASSWORD: 'a-b-c-d', MILLRACE_CLICKHOUSE_PASSWORD: 'a-b-c-d' }
+  const passwords = {
+    MILLRACE_MYSQL_PASSWORD: 'a-b-c-d',
+    MILLRACE_CLICKHOUSE_PASSWORD: 'a-b-c-d',
+    MILLRACE_LEAD_KEY: randomBytes(32).toString('base64'),
+  }
   const read = (key: string | undefined) =>
     readGatewayConfig(key === undefined ? passwords : { ...passwords, MILLRACE_JWT_SECRET: key })
 

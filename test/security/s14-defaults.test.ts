@@ -11,7 +11,12 @@ import { mustFail } from './proof.ts'
 
 describe('S14 a fresh installation', () => {
   it('does not start without secrets, and has none of its own', () => {
-    for (const name of ['MILLRACE_JWT_SECRET', 'MILLRACE_MYSQL_PASSWORD', 'MILLRACE_CLICKHOUSE_PASSWORD']) {
+    for (const name of [
+      'MILLRACE_JWT_SECRET',
+      'MILLRACE_MYSQL_PASSWORD',
+      'MILLRACE_CLICKHOUSE_PASSWORD',
+      'MILLRACE_LEAD_KEY',
+    ]) {
       expect(() => readGatewayConfig({})).toThrow(name)
     }
   })

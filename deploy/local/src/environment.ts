@@ -37,6 +37,7 @@ export function serviceEnvironment({ ports, secrets, folders, logLevel }: StackD
     MILLRACE_HTTP_PORT: String(ports.gateway),
     MILLRACE_GATEWAY_URL: `http://127.0.0.1:${ports.gateway}`,
     MILLRACE_JWT_SECRET: secrets.jwtSecret,
+    MILLRACE_LEAD_KEY: Buffer.from(secrets.leadKey, 'hex').toString('base64'),
     MILLRACE_STATE_DIR: folders.state,
     MILLRACE_SEED_DEV_ACCOUNTS: 'true',
   }

@@ -18,7 +18,7 @@ describe('loadSecrets', () => {
     const secrets = loadSecrets(file)
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(Buffer.byteLength(secrets.jwtSecret)).toBeGreaterThanOrEqual(32)
-    expect(new Set(Object.values(secrets)).size).toBe(4)
+    expect(new Set(Object.values(secrets)).size).toBe(5)
     expect(loadSecrets(file)).toEqual(secrets)
   })
 

@@ -7,6 +7,8 @@ export interface Secrets {
   readonly mysqlPassword: string
   readonly mysqlRootPassword: string
   readonly clickhousePassword: string
+  /** 32 bytes in hexadecimal. */
+  readonly leadKey: string
 }
 
 /**
@@ -20,6 +22,7 @@ export function loadSecrets(file: string): Secrets {
     mysqlPassword: take(stored, 'mysqlPassword', 24),
     mysqlRootPassword: take(stored, 'mysqlRootPassword', 24),
     clickhousePassword: take(stored, 'clickhousePassword', 24),
+    leadKey: take(stored, 'leadKey', 32),
   }
   const text = `${JSON.stringify(secrets, null, 2)}\n`
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return secrets

@@ -38,6 +38,7 @@ import { registerLeadPrivacyRoutes } from './leads/lead-privacy-routes.ts'
 import { registerLeadQueryRoutes } from './leads/lead-query-routes.ts'
 import { createLeadReader } from './leads/lead-reader.ts'
 import { registerLeadRoutes } from './leads/lead-routes.ts'
+import type { LeadSealer } from './leads/lead-sealer.ts'
 import { createLeadDesk } from './leads/lead-submission.ts'
 import type { LiveLeadFields } from './leads/live-fields.ts'
 import type { LeadFieldStore, LeadPrivacyStore, LeadStore } from './leads/ports.ts'
@@ -88,6 +89,7 @@ export interface GatewayDeps {
   readonly leadsNow: TopicWriter<Lead>
   readonly leadStore: LeadStore
   readonly leadPrivacy: LeadPrivacyStore
+  readonly leadSealer: Pick<LeadSealer, 'seal'>
   readonly leadFieldStore: LeadFieldStore
   readonly leadFields: Pick<LiveLeadFields, 'of' | 'all' | 'refresh'>
   readonly leadOutcomes: LeadOutcomes
@@ -268,6 +270,7 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
     leadsNow: deps.leadsNow,
     outcomes: deps.leadOutcomes,
     outcomesAreFollowed: deps.leadOutcomesAreFollowed,
+    sealer: deps.leadSealer,
     outcomeTimeoutMs: deps.leadOutcomeTimeoutMs,
   })
   app.addHook('preClose', async () => {

@@ -7,6 +7,7 @@ const secrets = {
   MILLRACE_JWT_SECRET: randomBytes(32).toString('hex'),
   MILLRACE_MYSQL_PASSWORD: 'm',
   MILLRACE_CLICKHOUSE_PASSWORD: 'c',
+  MILLRACE_LEAD_KEY: randomBytes(32).toString('base64'),
 }
 
 function problemsOf(read: () => unknown): readonly string[] {
@@ -26,7 +27,7 @@ describe('the gateway', () => {
       httpHost: '127.0.0.1',
       httpPort: 8080,
     })
-    expect(problemsOf(() => readGatewayConfig({}))).toHaveLength(3)
+    expect(problemsOf(() => readGatewayConfig({}))).toHaveLength(4)
   })
 
   it('does not start with a weak secret', () => {

@@ -13,6 +13,7 @@ import {
   logLevels,
   readEnv,
 } from '@millrace/kit'
+import { isGuessableLeadKey, leadKeyFault } from '@millrace/storage/sealing'
 import { corsOriginsMax, jwtSecretBytesMin } from './limits.ts'
 
 const environments = ['development', 'production'] as const
@@ -48,6 +49,8 @@ const gateway = {
   jwtSecret: envSecret('MILLRACE_JWT_SECRET', { bytesMin: jwtSecretBytesMin }),
   /** Of access tokens. They are refreshed: a short life costs a request now and then. */
   tokenTtlSeconds: envInt('MILLRACE_TOKEN_TTL_S', { default: 900, min: 60, max: 3_600 }),
+  /** Wraps the keys of leads, and keys the hashes they are found by; that of the MySQL sink, too. 32 bytes in base64. */
+  leadKey: envSecret('MILLRACE_LEAD_KEY'),
   /** From one login to the next, however often its tokens are refreshed. */
   sessionTtlSeconds: envInt('MILLRACE_SESSION_TTL_S', { default: 7 * 86_400, min: 3_600, max: 30 * 86_400 }),
   /** Requests of one account per minute. One request may carry 10,000 events. */
@@ -73,13 +76,21 @@ const gateway = {
 
 /** The gateway's configuration, read once and frozen. Throws `INVALID_CONFIG` with every problem. */
 export function readGatewayConfig(env: Environment) {
-  return readEnv(gateway, env, ({ environment, jwtSecret }) =>
-    environment !== 'development' && isGuessable(jwtSecret)
-      ? [
-          'MILLRACE_JWT_SECRET must be random: it has words of examples, or too few different characters. Make one with: openssl rand -hex 48',
-        ]
-      : [],
-  )
+  return readEnv(gateway, env, ({ environment, jwtSecret, leadKey }) => {
+    const problems: string[] = []
+    const isProduction = environment !== 'development'
+    if (isProduction && isGuessable(jwtSecret)) {
+      problems.push(
+        'MILLRACE_JWT_SECRET must be random: it has words of examples, or too few different characters. Make one with: openssl rand -hex 48',
+      )
+    }
+    const fault = leadKeyFault(leadKey)
+    if (fault !== undefined) problems.push(`MILLRACE_LEAD_KEY ${fault}`)
+    else if (isProduction && isGuessableLeadKey(leadKey)) {
+      problems.push('MILLRACE_LEAD_KEY must be random: make one with: openssl rand -base64 32')
+    }
+    return problems
+  })
 }
 
 /** Secrets of examples and of compose files, and one key held down. Random bytes are neither: 32 of them in hex have fewer than ten different digits once in 10¹¹. */

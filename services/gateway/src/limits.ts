@@ -211,6 +211,8 @@ export const leadFieldsRefreshMs = 1_000
 export const leadFieldsStaleMs = 15_000
 /** How long a start may wait for the first definitions; without them leads are answered with 503. */
 export const leadFieldsBeginMs = 2_000
+/** While the table of keys of leads cannot be written. */
+export const leadKeysRetryMs = 1_000
 
 // Patterns of lead fields
 export const patternCharsMax = 256

@@ -29,11 +29,13 @@ import {
   createLeadFieldRepository,
   createLeadPrivacyRepository,
   createLeadRepository,
+  createLeadTreeStore,
   createLoginAttemptRepository,
   createSessionRepository,
   createUserRepository,
   openMysql,
 } from '@millrace/storage/mysql'
+import { readLeadKey } from '@millrace/storage/sealing'
 import type { Broker, Producer } from '@millrace/streams'
 import { connectKafka, defaultPartition } from '@millrace/streams/kafka'
 import { buildApp } from './app.ts'
@@ -50,6 +52,7 @@ import type { RecordSender, TopicWriter } from './kafka/ports.ts'
 import { followTopic } from './kafka/topic-follower.ts'
 import { createTopicWriter, type RecordPlan } from './kafka/topic-writer.ts'
 import { LeadOutcomes } from './leads/lead-outcomes.ts'
+import { LeadSealer } from './leads/lead-sealer.ts'
 import { LiveLeadFields } from './leads/live-fields.ts'
 import {
   apiLogCloseMs,
@@ -110,6 +113,10 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   const leadFieldStore = createLeadFieldRepository(mysql)
   const leadFields = new LiveLeadFields({ store: leadFieldStore, logger, nowMs })
   shutdown.onClose('the definitions of lead fields', () => leadFields.close())
+
+  const leadKey = readLeadKey(config.leadKey)
+  const leadSealer = new LeadSealer({ trees: createLeadTreeStore(mysql), leadKey, logger })
+  shutdown.onClose('the keys of leads', () => leadSealer.close())
 
   const kafka = await openKafka(config, logger, shutdown)
   const registry = openRegistry(config.registryUrl)
@@ -196,8 +203,9 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     eventStore: createEventRepository(clickHouse),
     leads: writers.leads,
     leadsNow: writers.leadsNow,
-    leadStore: createLeadRepository(mysql),
-    leadPrivacy: createLeadPrivacyRepository(mysql),
+    leadSealer,
+    leadStore: createLeadRepository(mysql, leadKey),
+    leadPrivacy: createLeadPrivacyRepository(mysql, leadKey),
     leadFieldStore,
     leadFields,
     leadOutcomes,
@@ -214,6 +222,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
       { name: 'mysql', required: false, run: () => mysql.ping() },
       { name: 'stats-view', required: false, run: () => requireNone(stats.failure()) },
       { name: 'lead-fields', required: false, run: () => leadFields.requireFresh() },
+      { name: 'lead-keys', required: false, run: () => leadSealer.requireReserve() },
     ],
     readiness: [
       ...kafkaChecks,
@@ -222,7 +231,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     ],
   })
   shutdown.onClose('HTTP', () => app.close())
-  await leadFields.begin(leadFieldsBeginMs)
+  await Promise.all([leadFields.begin(leadFieldsBeginMs), leadSealer.begin(leadFieldsBeginMs)])
   const url = await app.listen({ host: config.httpHost, port: config.httpPort })
   logger.info({ url, version }, 'the gateway listens')
 }

@@ -3,11 +3,12 @@ import { connect } from 'node:net'
 import type { EventStats, LeadOutcome } from '@millrace/schemas'
 import { createStatsRepository } from '@millrace/storage/clickhouse'
 import { createLeadIntake } from '@millrace/storage/mysql'
+import { readLeadKey } from '@millrace/storage/sealing'
 import { defaultPartition } from '@millrace/streams/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createStatsStore } from '../src/stats/stats-store.ts'
 import { launchGateway, type RunningGateway, seedAccounts, startGateway } from './running-gateway.ts'
-import { openServers, type RealServers } from './servers.ts'
+import { openServers, type RealServers, required } from './servers.ts'
 
 let servers: RealServers
 let gateway: RunningGateway
@@ -296,7 +297,7 @@ describe('leads', () => {
 
   /** Does what the sink does: stores leads, and publishes what became of them. */
   async function standInForTheSink() {
-    const intake = createLeadIntake(servers.mysql)
+    const intake = createLeadIntake(servers.mysql, readLeadKey(required('MILLRACE_LEAD_KEY')))
     const group = `gateway-test-${randomUUID()}`
     const submitted = await servers.collect('leads', 'lead', 'latest')
     let last = Promise.resolve()

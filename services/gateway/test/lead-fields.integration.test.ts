@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { createAuditRepository, createLeadIntake } from '@millrace/storage/mysql'
+import { readLeadKey } from '@millrace/storage/sealing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningGateway, seedAccounts, startGateway } from './running-gateway.ts'
-import { openServers, type RealServers } from './servers.ts'
+import { openServers, type RealServers, required } from './servers.ts'
 
 let servers: RealServers
 let told: RunningGateway
@@ -126,8 +127,11 @@ describe('definitions of lead fields', () => {
       submitted_by: 'test',
       request_id: randomUUID(),
       received_at: Date.now() + index,
+      key_tree: null,
+      key_leaf: null,
+      sealed: null,
     }))
-    await createLeadIntake(servers.mysql).storeBatch(
+    await createLeadIntake(servers.mysql, readLeadKey(required('MILLRACE_LEAD_KEY'))).storeBatch(
       {
         group: `test-${source}`,
         topic: `leads-${source}`,

@@ -3,20 +3,23 @@ import { Writable } from 'node:stream'
 import { type Check, createLogger, createMetrics } from '@millrace/kit'
 import { type ApiLog, createCodec, type Event, type Lead } from '@millrace/schemas'
 import type { Role } from '@millrace/storage/accounts'
+import type { PlainLead } from '@millrace/storage/sealing'
 import { partitionOfKey } from '@millrace/streams'
 import type { Credentials } from '../src/accounts/credentials.ts'
 import { buildApp, type GatewayDeps } from '../src/app.ts'
 import type { EventIntake } from '../src/events/ports.ts'
 import type { GatewayApp } from '../src/http/gateway-app.ts'
 import { createGatewayMetrics } from '../src/http/metrics.ts'
-import type { Durability } from '../src/kafka/ports.ts'
+import type { Durability, TopicWriter } from '../src/kafka/ports.ts'
 import { LeadOutcomes } from '../src/leads/lead-outcomes.ts'
+import { LeadSealer } from '../src/leads/lead-sealer.ts'
 import { LiveLeadFields } from '../src/leads/live-fields.ts'
 import { StatsHub } from '../src/stats/stats-hub.ts'
 import { createStatsReader } from '../src/stats/stats-reader.ts'
 import { StatsView } from '../src/stats/stats-view.ts'
 import { MemoryAccounts } from './memory-accounts.ts'
 import { MemoryLeadFields } from './memory-lead-fields.ts'
+import { MemoryLeadKeys } from './memory-lead-keys.ts'
 
 export const secret = 'a secret of the tests, with more than 32 bytes'
 
@@ -40,7 +43,10 @@ export class FakeWriter<T> {
 export interface TestApp {
   readonly app: GatewayApp
   readonly events: FakeWriter<Event>
-  readonly leads: FakeWriter<Lead>
+  /** In the clear: their records are opened with the keys that were kept. */
+  readonly leads: FakeWriter<PlainLead>
+  /** The records as they were written. */
+  readonly leadRecords: Lead[]
   readonly apiLogs: ApiLog[]
   readonly logLines: string[]
   readonly outcomes: LeadOutcomes
@@ -61,7 +67,8 @@ export async function openTestApp(
   prepare: (app: GatewayApp) => void = () => {},
 ): Promise<TestApp> {
   const events = new FakeWriter<Event>()
-  const leads = new FakeWriter<Lead>()
+  const leads = new FakeWriter<PlainLead>()
+  const leadRecords: Lead[] = []
   const apiLogs: ApiLog[] = []
   const logLines: string[] = []
   const outcomes = new LeadOutcomes()
@@ -77,6 +84,10 @@ export async function openTestApp(
   const leadFields = new MemoryLeadFields()
   const liveFields = new LiveLeadFields({ store: leadFields, logger, nowMs: change.nowMs ?? Date.now })
   await liveFields.refresh()
+  const keys = new MemoryLeadKeys()
+  const leadSealer = new LeadSealer({ trees: keys, leadKey: keys.leadKey, logger })
+  await leadSealer.begin(1_000)
+  const leadWriter = openingWriter(leads, leadRecords, keys)
 
   const app = await buildApp({
     logger,
@@ -95,8 +106,9 @@ export async function openTestApp(
       receipts: async () => [],
       storedSince: async () => [],
     },
-    leads,
-    leadsNow: leads,
+    leads: leadWriter,
+    leadsNow: leadWriter,
+    leadSealer,
     leadStore: {
       list: async () => ({ leads: [], total: 0, totalIsExact: true, nextCursor: null }),
       byId: async () => undefined,
@@ -124,6 +136,7 @@ export async function openTestApp(
     app,
     events,
     leads,
+    leadRecords,
     apiLogs,
     logLines,
     outcomes,
@@ -153,6 +166,16 @@ export function signToken(
   accounts.addSession({ id, userId, username: role, role, expiresAtMs: (iat + 86_400) * 1_000 })
   const claims = { sub: userId, username: role, role, sid: id, jti: 'j', iat, exp: iat + 900, ...change }
   return app.jwt.sign(claims)
+}
+
+/** Opens the records of leads, and hands the leads on. */
+function openingWriter(leads: FakeWriter<PlainLead>, records: Lead[], keys: MemoryLeadKeys): TopicWriter<Lead> {
+  return {
+    write(values) {
+      records.push(...values)
+      return leads.write(values.map((lead) => keys.open(lead)))
+    },
+  }
 }
 
 /** Decodes the records of events, and hands the events on. */

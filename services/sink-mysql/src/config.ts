@@ -12,6 +12,7 @@ import {
   logLevels,
   readEnv,
 } from '@millrace/kit'
+import { isGuessableLeadKey, leadKeyFault } from '@millrace/storage/sealing'
 import { apiLogBatchAgeMaxMs, leadDuplicateWindowSecondsDefault, leadDuplicateWindowSecondsMax } from './limits.ts'
 
 const name = /^[A-Za-z0-9._-]+$/
@@ -26,6 +27,8 @@ const spec = {
   mysqlUser: envString('MILLRACE_MYSQL_USER', { default: 'millrace', pattern: name }),
   mysqlPassword: envSecret('MILLRACE_MYSQL_PASSWORD'),
   mysqlDatabase: envString('MILLRACE_MYSQL_DATABASE', { default: 'millrace', pattern: name }),
+  /** That of the gateways: opens what leads are found by. 32 bytes in base64. */
+  leadKey: envSecret('MILLRACE_LEAD_KEY'),
   healthHost: envString('MILLRACE_HEALTH_HOST', { default: '127.0.0.1' }),
   healthPort: envPort('MILLRACE_HEALTH_PORT', { default: 8092 }),
   /** Groups are `<prefix>-leads` and `<prefix>-api-logs`; they also name the rows of `sink_offsets`. */
@@ -48,5 +51,11 @@ export type Config = EnvConfig<typeof spec>
 
 /** Reads the environment. Throws `INVALID_CONFIG` with every problem. */
 export function readConfig(env: Environment): Config {
-  return readEnv(spec, env)
+  return readEnv(spec, env, ({ environment, leadKey }) => {
+    const fault = leadKeyFault(leadKey)
+    if (fault !== undefined) return [`MILLRACE_LEAD_KEY ${fault}`]
+    return environment !== 'development' && isGuessableLeadKey(leadKey)
+      ? ['MILLRACE_LEAD_KEY must be random: make one with: openssl rand -base64 32']
+      : []
+  })
 }

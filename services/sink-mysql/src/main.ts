@@ -1,6 +1,7 @@
 import { createLogger, createMetrics, installShutdown, runMain, startHealthServer, waitFor } from '@millrace/kit'
 import { openRegistry, SchemaError } from '@millrace/schemas'
 import { createSinkOffsetRepository, openMysql, StorageError } from '@millrace/storage/mysql'
+import { readLeadKey } from '@millrace/storage/sealing'
 import { connectKafka } from '@millrace/streams/kafka'
 import { hasCode, type SinkRunner, StreamsError, systemClock } from '@millrace/streams/sink'
 import packageJson from '../package.json' with { type: 'json' }
@@ -56,6 +57,7 @@ runMain(async () => {
     producer,
     schemas: openRegistry(config.registryUrl),
     mysql,
+    leadKey: readLeadKey(config.leadKey),
     metrics,
     logger,
     clock: systemClock,

@@ -15,6 +15,7 @@ import {
   type Mysql,
   type SinkOffsetRepository,
 } from '@millrace/storage/mysql'
+import type { LeadKey } from '@millrace/storage/sealing'
 import {
   type BatchLimits,
   type BatchSink,
@@ -81,6 +82,8 @@ export interface SinkParts {
   readonly producer: Producer
   readonly schemas: Registry
   readonly mysql: Mysql
+  /** Opens what leads are found by. */
+  readonly leadKey: LeadKey
   readonly metrics: Metrics
   readonly logger: Logger
   readonly clock: Clock
@@ -139,11 +142,11 @@ async function makeLeadSink(
   { topic, group, metrics }: SinkContext,
   route: LeadRoute,
 ): Promise<SizedSink> {
-  const { schemas, mysql, producer, clock, logger } = parts
+  const { schemas, mysql, leadKey, producer, clock, logger } = parts
   const nowMs = () => clock.nowMs()
   const sink = createLeadSink({
     group,
-    leads: createLeadIntake(mysql, { duplicateWindowMs: parts.leadDuplicateWindowMs }),
+    leads: createLeadIntake(mysql, leadKey, { duplicateWindowMs: parts.leadDuplicateWindowMs }),
     decode: createBatchDecoder({ codec: await schemas.codecFor('leads', 'lead'), registry: schemas, nowMs }),
     producer,
     outcomes: {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ApiLog, Lead } from '@millrace/schemas'
+import type { PlainLead } from '@millrace/storage/sealing'
 import { type RecordView, SinkBatch } from '@millrace/streams/sink'
 
 /** A batch whose records have these values, at offsets from `firstOffset` on. */
@@ -21,8 +22,8 @@ export function batchOf(values: readonly (Buffer | null)[], firstOffset = 0): Si
   return batch
 }
 
-/** A valid lead, with `changes`. */
-export function leadOf(changes: Partial<Lead> = {}): Lead {
+/** A valid lead, with `changes`: also as the record of a version that did not seal. */
+export function leadOf(changes: Partial<PlainLead> = {}): PlainLead & Lead {
   return {
     lead_id: randomUUID(),
     first_name: 'Zoë',
@@ -42,6 +43,9 @@ export function leadOf(changes: Partial<Lead> = {}): Lead {
     submitted_by: 'user-1',
     request_id: randomUUID(),
     received_at: Date.UTC(2026, 10, 21, 9, 30),
+    key_tree: null,
+    key_leaf: null,
+    sealed: null,
     ...changes,
   }
 }

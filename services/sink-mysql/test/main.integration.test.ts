@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -24,6 +25,7 @@ describe('main', () => {
     const child = start({
       MILLRACE_KAFKA_BROKERS: '127.0.0.1:1',
       MILLRACE_MYSQL_PASSWORD: 'secret',
+      MILLRACE_LEAD_KEY: randomBytes(32).toString('base64'),
       MILLRACE_MYSQL_PORT: '1',
       MILLRACE_HEALTH_PORT: '0',
     })
@@ -49,7 +51,12 @@ describe('main', () => {
       text += chunk.toString()
     })
     expect(await once(child, 'close')).toEqual([78, null])
-    for (const name of ['MILLRACE_HEALTH_PORT', 'MILLRACE_KAFKA_BROKERS', 'MILLRACE_MYSQL_PASSWORD']) {
+    for (const name of [
+      'MILLRACE_HEALTH_PORT',
+      'MILLRACE_KAFKA_BROKERS',
+      'MILLRACE_MYSQL_PASSWORD',
+      'MILLRACE_LEAD_KEY',
+    ]) {
       expect(text).toContain(name)
     }
   })

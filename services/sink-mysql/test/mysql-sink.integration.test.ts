@@ -7,16 +7,28 @@ import {
   type Mysql,
   migrateMysql,
 } from '@millrace/storage/mysql'
+import type { PlainLead } from '@millrace/storage/sealing'
 import { RecordCursor } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { type OutgoingRecord, type Producer, type SinkRunner, StreamsError, systemClock } from '@millrace/streams/sink'
+import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createSinks, type SinkRoute } from '../src/sinks.ts'
 import { apiLogOf, leadOf } from './batches.ts'
-import { brokersOfTests, eventually, mysqlOfTests, required, uniqueName } from './servers.ts'
+import {
+  brokersOfTests,
+  eventually,
+  leadKeyOfTests,
+  mysqlOfTests,
+  required,
+  sealerOfTests,
+  uniqueName,
+} from './servers.ts'
 
 const mysql = mysqlOfTests()
-const leads = createLeadRepository(mysql)
+const leadKey = leadKeyOfTests()
+const seal = sealerOfTests(mysql)
+const leads = createLeadRepository(mysql, leadKey)
 const broker = connectKafka({ brokers: brokersOfTests(), clientId: 'sink-mysql-test' })
 const registry = openRegistry(required('MILLRACE_REGISTRY_URL'))
 const producer = await broker.openProducer({ clientId: 'sink-mysql-test' })
@@ -65,6 +77,7 @@ async function start(
     producer: options.producer ?? producer,
     schemas: registry,
     mysql: options.mysql ?? mysql,
+    leadKey,
     metrics: createMetrics({ service: 'test', processMetrics: false }),
     logger: createLogger({ service: 'test', level: 'silent' }),
     clock: systemClock,
@@ -83,12 +96,10 @@ async function send(topic: string, values: readonly Buffer[], partition = 0): Pr
   await producer.send(values.map(record))
 }
 
-const sendLeads = (topic: string, batch: readonly Lead[], partition = 0) =>
-  send(
-    topic,
-    batch.map((lead) => leadCodec.encode(lead)),
-    partition,
-  )
+async function sendLeads(topic: string, batch: readonly PlainLead[], partition = 0): Promise<void> {
+  const records = await Promise.all(batch.map(async (lead) => leadCodec.encode(await seal(lead))))
+  await send(topic, records, partition)
+}
 
 /** Values of every record of a topic, from its start, once there are at least `count`. */
 async function valuesOf(topic: string, count: number): Promise<readonly Buffer[]> {
@@ -127,6 +138,9 @@ async function written(runner: SinkRunner, records: number): Promise<void> {
   )
 }
 
+/** The column takes less. */
+const tooLong = 'x'.repeat(256)
+
 describe('the sink of leads', () => {
   it('stores leads and produces one outcome each: stored, duplicate, conflict or rejected', async () => {
     const route = await newLeadRoute()
@@ -135,7 +149,7 @@ describe('the sink of leads', () => {
       first,
       { ...first, request_id: 'resend' },
       { ...first, request_id: 'conflict', first_name: 'Other', content_hash: 'b'.repeat(64) },
-      leadOf({ request_id: 'refused', country: 'TUR' }),
+      leadOf({ request_id: 'refused', campaign: tooLong }),
       leadOf({ request_id: 'sound' }),
     ]
     await sendLeads(route.topic, batch)
@@ -146,11 +160,26 @@ describe('the sink of leads', () => {
       [first.request_id]: ['stored'],
       resend: ['duplicate'],
       conflict: ['conflict: the lead_id belongs to a lead with other content'],
-      refused: ['rejected: country: value too long'],
+      refused: ['rejected: campaign: value too long'],
       sound: ['stored'],
     })
     expect(await leads.byId(first.lead_id)).toMatchObject({ firstName: 'Zoë', requestId: first.request_id })
     expect(await valuesOf(route.deadLetterTopic, 2)).toHaveLength(2)
+  })
+
+  it('seals what a version has sent that did not', async () => {
+    const route = await newLeadRoute()
+    const [lead, resent] = [leadOf(), { ...leadOf(), request_id: 'resend' }]
+    const plain = { ...resent, lead_id: lead.lead_id, content_hash: lead.content_hash }
+    await send(route.topic, [leadCodec.encode(lead), leadCodec.encode(plain)])
+    await start(route)
+    const outcomes = await outcomesOf(route.outcomeTopic, 2)
+    expect([outcomes.get(lead.request_id), outcomes.get('resend')]).toEqual([['stored'], ['duplicate']])
+    const [row] = await mysql.run('reading', (database) =>
+      database.execute(sql`SELECT * FROM leads WHERE lead_id = ${lead.lead_id}`),
+    )
+    expect(JSON.stringify(row)).not.toContain('zoe@')
+    expect(await leads.byId(lead.lead_id)).toMatchObject({ firstName: 'Zoë', email: lead.email, country: 'TR' })
   })
 
   it('answers a single lead fast', async () => {
@@ -172,7 +201,7 @@ describe('the sink of leads', () => {
 
   it('produces the outcomes again when it was killed between the transaction and the outcomes, and stores nothing twice', async () => {
     const route = await newLeadRoute()
-    const batch = [leadOf(), leadOf({ country: 'TUR' }), leadOf()]
+    const batch = [leadOf(), leadOf({ campaign: tooLong }), leadOf()]
     const resend = { ...leadOf(), lead_id: batch[0]?.lead_id ?? '', content_hash: batch[0]?.content_hash ?? '' }
     await sendLeads(route.topic, [...batch, resend])
     const failing: Producer = {
@@ -194,7 +223,7 @@ describe('the sink of leads', () => {
     const outcomes = await outcomesOf(route.outcomeTopic, 5)
     expect([...batch, resend].map(({ request_id }) => outcomes.get(request_id))).toEqual([
       ['stored'],
-      ['rejected: country: value too long'],
+      ['rejected: campaign: value too long'],
       ['stored'],
       ['duplicate'],
     ])

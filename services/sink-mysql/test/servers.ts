@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Mysql, openMysql } from '@millrace/storage/mysql'
+import type { Lead } from '@millrace/schemas'
+import { createLeadTreeStore, type Mysql, openMysql } from '@millrace/storage/mysql'
+import { type LeadKey, LeafSource, type PlainLead, readLeadKey, sealLead, treesHeld } from '@millrace/storage/sealing'
 
 /** A variable that names a real server; a test fails without it instead of passing unseen. */
 export function required(name: string): string {
@@ -20,6 +22,23 @@ export function mysqlOfTests(): Mysql {
     password: required('MILLRACE_MYSQL_PASSWORD'),
     database: required('MILLRACE_MYSQL_DATABASE'),
   })
+}
+
+/** The master key of leads, as the variables say. */
+export function leadKeyOfTests(): LeadKey {
+  return readLeadKey(required('MILLRACE_LEAD_KEY'))
+}
+
+/** Seals leads as a gateway does. */
+export function sealerOfTests(mysql: Mysql): (lead: PlainLead) => Promise<Lead> {
+  const leadKey = leadKeyOfTests()
+  const leaves = new LeafSource(createLeadTreeStore(mysql), leadKey)
+  return async (lead) => {
+    await leaves.hold(treesHeld)
+    const key = leaves.take()
+    if (key === undefined) throw new Error('there is no key')
+    return sealLead(lead, leadKey, key)
+  }
 }
 
 /** Kafka's brokers as the variables say. */

@@ -3,7 +3,7 @@
 // The connection and its migrations.
 export { type CallOptions, type Database, type Mysql, type MysqlOptions, openMysql } from './mysql.ts'
 export type { InsertNew } from './insert-new.ts'
-export { migrateMysql, mysqlMigrations } from './migrate.ts'
+export { type MysqlMigrationOptions, migrateMysql, mysqlMigrations } from './migrate.ts'
 export { mysqlMigrationTarget } from './migration-target.ts'
 export type { MigrationTarget } from '../migration-target.ts'
 export { type MigrationState, type MigrationStatus, migrationStates } from '../migration-status.ts'
@@ -27,8 +27,9 @@ export {
   type LeadStatus,
   leadSorts,
   leadStatuses,
-  type StoredLead,
 } from './lead-repository.ts'
+export type { StoredLead } from './stored-lead.ts'
+export { createLeadTreeStore, type FoundKeys, findKeys } from './lead-keys.ts'
 export { type LeadHistoryEntry, type LeadStep, leadSteps } from './lead-history.ts'
 export {
   createLeadPrivacyRepository,

@@ -1,6 +1,6 @@
 import { inArray, sql } from 'drizzle-orm'
+import { type LeadPerson, leadIdentity } from '../sealing/index.ts'
 import type { InsertNew } from './insert-new.ts'
-import { type LeadPerson, leadIdentity } from './lead-identity.ts'
 import { duplicateRowsMax, lookupKeysMax, statementRowsMax } from './limits.ts'
 import type { Database } from './mysql.ts'
 import { leadFirsts, leads } from './schema.ts'

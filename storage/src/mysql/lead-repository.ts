@@ -1,5 +1,6 @@
 import { and, asc, count, desc, eq, gte, lt, type SQL, sql } from 'drizzle-orm'
 import { StorageError } from '../errors.ts'
+import { emailHash, hashText, type LeadKey, phoneHash } from '../sealing/index.ts'
 import { type LeadCondition, whereAttributes } from './lead-conditions.ts'
 import { decodeCursor, encodeCursor } from './lead-cursor.ts'
 import { type LeadHistoryEntry, readHistory } from './lead-history.ts'
@@ -14,9 +15,7 @@ import {
 } from './limits.ts'
 import type { Database, Mysql } from './mysql.ts'
 import { leads } from './schema.ts'
-
-/** A lead as MySQL keeps it. */
-export type StoredLead = typeof leads.$inferSelect
+import { openRows, type StoredLead } from './stored-lead.ts'
 
 /** States of a stored lead. */
 export const leadStatuses = ['stored', 'duplicate', 'erased'] as const
@@ -33,8 +32,10 @@ export interface LeadQuery {
   /** A `nextCursor` of a listing with the same filters and order. */
   readonly cursor?: string | undefined
   readonly status?: string | undefined
-  /** Compared without regard to case. */
+  /** The whole address, without regard to case. */
   readonly email?: string | undefined
+  /** The whole number, by its digits. */
+  readonly phone?: string | undefined
   /** Compared without regard to case. */
   readonly source?: string | undefined
   /** All of them must hold. */
@@ -66,14 +67,15 @@ export interface LeadRepository {
   list(query: LeadQuery): Promise<LeadPage>
 }
 
-/** The repository of `leads`. */
-export function createLeadRepository(mysql: Mysql): LeadRepository {
+/** The repository of `leads`. What is sealed is opened with keys that are read with each answer. */
+export function createLeadRepository(mysql: Mysql, leadKey: LeadKey): LeadRepository {
   return {
     async byId(leadId) {
-      const [row] = await mysql.run('reading a lead', (database) =>
-        database.select().from(leads).where(eq(leads.leadId, leadId)).limit(1),
-      )
-      return row
+      const [lead] = await mysql.run('reading a lead', async (database) => {
+        const rows = await database.select().from(leads).where(eq(leads.leadId, leadId)).limit(1)
+        return openRows(database, leadKey, rows)
+      })
+      return lead
     },
 
     async historyOf(leadId) {
@@ -82,20 +84,24 @@ export function createLeadRepository(mysql: Mysql): LeadRepository {
     },
 
     async list(query) {
-      const page = planPage(query)
-      if (!page.hasConditions) return listLeads(mysql, page, listingMsMax)
+      const page = planPage(query, leadKey)
+      const listed = (plan: PagePlan, selectMsMax: number) => listLeads(mysql, { leadKey, plan, selectMsMax })
+      if (!page.hasConditions) return listed(page, listingMsMax)
       try {
-        return await listLeads(mysql, page, listingInOrderMsMax)
+        return await listed(page, listingInOrderMsMax)
       } catch (error) {
         if (!(error instanceof StorageError) || error.code !== 'QUERY_TOO_EXPENSIVE') throw error
         // Few leads match: reading all of them as they lie, and sorting what is found, takes a fraction of reading each by the index.
-        return listLeads(mysql, { ...page, ...page.bySorting }, listingMsMax)
+        return listed({ ...page, ...page.bySorting }, listingMsMax)
       }
     },
   }
 }
 
-function listLeads(mysql: Mysql, page: PagePlan, selectMsMax: number): Promise<LeadPage> {
+function listLeads(
+  mysql: Mysql,
+  { leadKey, plan: page, selectMsMax }: { leadKey: LeadKey; plan: PagePlan; selectMsMax: number },
+): Promise<LeadPage> {
   return mysql.run(
     'listing leads',
     async (database) => {
@@ -111,7 +117,7 @@ function listLeads(mysql: Mysql, page: PagePlan, selectMsMax: number): Promise<L
       const isEnd = last === undefined && page.after === undefined && (rows.length > 0 || page.offset === 0)
       const total = isEnd ? page.offset + rows.length : await countLeads(database, page)
       return {
-        leads: rows.slice(0, page.limit),
+        leads: await openRows(database, leadKey, rows.slice(0, page.limit)),
         total: Math.min(total, page.totalMax),
         totalIsExact: total <= page.totalMax,
         nextCursor: last === undefined ? null : encodeCursor({ sort: page.sort, ...last }),
@@ -155,7 +161,7 @@ interface PagePlan extends PageOrder {
   readonly totalMax: number
 }
 
-function planPage(query: LeadQuery): PagePlan {
+function planPage(query: LeadQuery, leadKey: LeadKey): PagePlan {
   const { limit, page = 1, cursor, sort = '-received_at' } = query
   if (!Number.isInteger(limit) || limit < 1 || limit > pageRowsMax) {
     throw new StorageError('INVALID_QUERY', `limit must be from 1 to ${pageRowsMax}; got ${limit}`)
@@ -172,7 +178,12 @@ function planPage(query: LeadQuery): PagePlan {
   }
   const filters: SQL[] = []
   if (query.status !== undefined) filters.push(eq(leads.status, query.status))
-  if (query.email !== undefined) filters.push(eq(leads.email, query.email))
+  if (query.email !== undefined) filters.push(eq(leads.emailHash, hashText(emailHash(leadKey, query.email))))
+  if (query.phone !== undefined) {
+    const hash = phoneHash(leadKey, query.phone)
+    if (hash === undefined) throw new StorageError('INVALID_QUERY', 'phone must have digits')
+    filters.push(eq(leads.phoneHash, hashText(hash)))
+  }
   if (query.source !== undefined) filters.push(eq(leads.source, query.source))
   if (query.fromMs !== undefined) filters.push(gte(leads.receivedAt, toDate(query.fromMs, 'from')))
   if (query.toMs !== undefined) filters.push(lt(leads.receivedAt, toDate(query.toMs, 'to')))

@@ -79,3 +79,12 @@ export const dateTimeMaxMs = 253_402_300_799_999
 
 /** One question of reconciliation: it reads an hour of leads or API logs by their index of times, and nobody waits for it. */
 export const reconciliationMsMax = 10_000
+/** Leaves of a tree of keys that lie no further apart are read together: of as many, erased leads leave few nodes between. */
+export const keyRunGapMax = 256
+/** Runs of leaves of one query: each takes up to 25 values. */
+export const keyRunsMax = 40
+/** How often the node above a key is looked for when others replace it meanwhile: each time one of them has come to its end. */
+export const destroyAttemptsMax = 100
+/** Leads of one transaction when those of an earlier version are sealed. */
+export const sealedRowsMax = 1_000
+

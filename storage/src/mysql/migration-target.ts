@@ -1,18 +1,18 @@
 import { sql } from 'drizzle-orm'
 import { type DatedMigration, migrationStatus } from '../migration-status.ts'
 import type { MigrationTarget } from '../migration-target.ts'
-import { migrateMysql, mysqlMigrations } from './migrate.ts'
+import { type MysqlMigrationOptions, migrateMysql, mysqlMigrations } from './migrate.ts'
 import { type Mysql, type MysqlOptions, openMysql } from './mysql.ts'
 import { schemaMigrations } from './schema.ts'
 
 /** MySQL as a migration command sees it. Opens no connection yet. */
-export function mysqlMigrationTarget(options: MysqlOptions): MigrationTarget {
+export function mysqlMigrationTarget(options: MysqlOptions & MysqlMigrationOptions): MigrationTarget {
   const mysql = openMysql({ ...options, connectionsMax: 1 })
   return {
     name: 'MySQL',
     ping: mysql.ping,
     status: async () => migrationStatus(mysqlMigrations(), await readApplied(mysql)),
-    migrate: () => migrateMysql(mysql),
+    migrate: () => migrateMysql(mysql, mysqlMigrations(), { leadKey: options.leadKey }),
     close: mysql.close,
   }
 }

@@ -4,7 +4,7 @@ import {
   boolean,
   char,
   check,
-  date,
+  customType,
   datetime,
   double,
   index,
@@ -26,6 +26,11 @@ import {
 function time(name: string) {
   return datetime(name, { fsp: 3, mode: 'date' })
 }
+
+const blob = customType<{ data: Buffer }>({ dataType: () => 'blob' })
+const varbinary = customType<{ data: Buffer; config: { length: number }; configRequired: true }>({
+  dataType: ({ length }) => `varbinary(${length})`,
+})
 
 /** Accounts. The names of roles are those of `accounts/roles.ts`. */
 export const users = mysqlTable(
@@ -120,22 +125,14 @@ export const auditHead = mysqlTable('audit_head', {
 })
 
 /**
- * Leads as they were submitted. `source_partition` and `source_offset` are the place of the record that was stored: the record whose place this is was
+ * Leads as they were submitted. Everything personal is in `sealed`, under the key that `key_tree` and `key_leaf` name; the columns beside it are what leads are found by.
+ * `source_partition` and `source_offset` are the place of the record that was stored: the record whose place this is was
  * `stored`, any other one with the same id was a duplicate or a conflict.
  */
 export const leads = mysqlTable(
   'leads',
   {
     leadId: char('lead_id', { length: 36 }).primaryKey(),
-    firstName: varchar('first_name', { length: 255 }).notNull(),
-    lastName: varchar('last_name', { length: 255 }).notNull(),
-    email: varchar('email', { length: 320 }).notNull(),
-    phone: varchar('phone', { length: 64 }),
-    dateOfBirth: date('date_of_birth', { mode: 'string' }),
-    address: varchar('address', { length: 1_000 }),
-    city: varchar('city', { length: 255 }),
-    postalCode: varchar('postal_code', { length: 32 }),
-    country: char('country', { length: 2 }),
     source: varchar('source', { length: 255 }),
     campaign: varchar('campaign', { length: 255 }),
     consent: boolean('consent'),
@@ -149,17 +146,49 @@ export const leads = mysqlTable(
     sourcePartition: int('source_partition').notNull(),
     sourceOffset: bigint('source_offset', { mode: 'number' }).notNull(),
     duplicateOf: char('duplicate_of', { length: 36 }),
+    keyTree: char('key_tree', { length: 16 }),
+    keyLeaf: int('key_leaf'),
+    emailHash: char('email_hash', { length: 22 }),
+    phoneHash: char('phone_hash', { length: 22 }),
+    sealed: blob('sealed'),
   },
   (table) => [
     index('leads_received').on(table.receivedAt, table.leadId),
     index('leads_status_received').on(table.status, table.receivedAt, table.leadId),
-    index('leads_email').on(table.email),
+    index('leads_email_hash').on(table.emailHash),
+    index('leads_phone_hash').on(table.phoneHash),
     check('leads_attributes_json', sql`json_valid(${table.attributes})`),
   ],
 )
 
 /**
- * The first lead of each person and source: what makes later ones duplicates. `identity` is that of `lead-identity.ts`. Who stores leads holds these rows until the
+ * What is left of the trees of keys: seeds, wrapped by the master key. Nodes of a tree are apart; a leaf that none of them covers was destroyed. A backup of this table
+ * brings keys back.
+ */
+export const leadKeyNodes = mysqlTable(
+  'lead_key_nodes',
+  {
+    treeId: char('tree_id', { length: 16 }).notNull(),
+    firstLeaf: int('first_leaf').notNull(),
+    lastLeaf: int('last_leaf').notNull(),
+    wrappedSeed: varbinary('wrapped_seed', { length: 60 }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.treeId, table.firstLeaf] })],
+)
+
+/** Keys of further records with a lead's id: sent again, conflicting or refused ones. They are destroyed together with the lead's own. */
+export const leadCopies = mysqlTable(
+  'lead_copies',
+  {
+    leadId: char('lead_id', { length: 36 }).notNull(),
+    keyTree: char('key_tree', { length: 16 }).notNull(),
+    keyLeaf: int('key_leaf').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.leadId, table.keyTree, table.keyLeaf] })],
+)
+
+/**
+ * The first lead of each person and source: what makes later ones duplicates. `identity` is that of `sealing/lead-hashes.ts`. Who stores leads holds these rows until the
  * leads are committed.
  */
 export const leadFirsts = mysqlTable('lead_firsts', {

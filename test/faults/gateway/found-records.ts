@@ -25,7 +25,7 @@ export async function readFound(broker: Broker, registryUrl: string): Promise<Fo
   const lead = await registry.codecFor('leads', 'lead')
   return {
     events: await itemsOf(broker, 'events', (value) => event.decode(value).event_id),
-    leads: await itemsOf(broker, 'leads', (value) => lead.decode(value).email),
+    leads: await itemsOf(broker, 'leads', (value) => lead.decode(value).campaign ?? ''),
   }
 }
 

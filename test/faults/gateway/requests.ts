@@ -24,7 +24,7 @@ export interface SentRequest {
 /** The two topics that are written to. */
 export const topicOf = (kind: RequestKind): 'events' | 'leads' => (kind === 'leads' ? 'leads' : 'events')
 
-/** The id of an item: of an event its event_id, of a lead its address. */
+/** The id of an item: of an event its event_id, of a lead its campaign, which is in the clear. */
 export function idOf(client: string, number: number): string {
   return `${client}.${number}@example.org`
 }
@@ -47,7 +47,7 @@ export function bodyOf(
   first: number,
 ): { readonly path: string; readonly type: string; readonly body: string } {
   if (kind === 'leads') {
-    const lead = { first_name: 'Ada', last_name: client, email: idOf(client, first) }
+    const lead = { first_name: 'Ada', last_name: client, email: 'ada@example.org', campaign: idOf(client, first) }
     return { path: '/api/v1/lead/process-async', type: 'application/json', body: JSON.stringify(lead) }
   }
   const events = Array.from({ length: senders[kind].items }, (_, i) => eventOf(client, first + i))

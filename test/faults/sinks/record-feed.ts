@@ -138,6 +138,9 @@ export class RecordFeed {
       submitted_by: 'faults',
       request_id: randomUUID(),
       received_at: nowMs,
+      key_tree: null,
+      key_leaf: null,
+      sealed: null,
     }
     return recordOf('leads', partition, leadId, this.#codecs.lead.encode(lead), nowMs)
   }

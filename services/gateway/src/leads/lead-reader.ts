@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Lead } from '@millrace/schemas'
+import type { PlainLead } from '@millrace/storage/sealing'
 import type { Fault } from '../errors.ts'
 import { canonicalJson } from '../json/canonical-json.ts'
 import { pointerStep } from '../json/json-pointer.ts'
@@ -24,8 +24,8 @@ export interface LeadReader {
    * definitions of fields are not known.
    */
   faults(value: unknown, at: { readonly root: string; readonly nowMs: number }): Fault[]
-  /** The record of a value without faults. Throws a plain error for one with faults: that is our mistake. */
-  toLead(value: unknown, reception: LeadReception): Lead
+  /** The lead of a value without faults, in the clear. Throws a plain error for one with faults: that is our mistake. */
+  toLead(value: unknown, reception: LeadReception): PlainLead
 }
 
 const firstBirthday = '1900-01-01'

@@ -8,6 +8,7 @@ import { isIdempotencyKey, keyRule } from './idempotency-key.ts'
 import { leadId } from './lead-id.ts'
 import type { LeadOutcomes } from './lead-outcomes.ts'
 import type { LeadReader } from './lead-reader.ts'
+import type { LeadSealer } from './lead-sealer.ts'
 
 /** Where a lead comes from. */
 export interface Submission {
@@ -30,7 +31,7 @@ export interface Taken<T> {
 
 /** Takes leads on their way to Kafka, and waits for what becomes of them where that is asked for. */
 export interface LeadDesk {
-  /** Writes one lead, and answers its id. Throws `INVALID_BODY` with every fault, and what the writer throws, with the `lead_id`. */
+  /** Writes one lead, sealed, and answers its id. Throws `NOT_READY` when there is nothing to seal it with, `INVALID_BODY` with every fault, and what the writer throws, with the `lead_id`. */
   accept(value: unknown, submission: Submission): Promise<Taken<string>>
   /** Writes one lead and waits for its outcome. Throws also `OUTCOME_PENDING` with the `lead_id`, `NOT_READY` and `OVERLOADED`. */
   process(value: unknown, submission: Submission): Promise<{ leadId: string; outcome: LeadOutcome }>
@@ -44,6 +45,7 @@ const leadsPerTurn = 500
 /** Makes the desk. */
 export function createLeadDesk(deps: {
   readonly reader: LeadReader
+  readonly sealer: Pick<LeadSealer, 'seal'>
   readonly leads: TopicWriter<Lead>
   /** For leads whose outcome is waited for. */
   readonly leadsNow: TopicWriter<Lead>
@@ -51,7 +53,7 @@ export function createLeadDesk(deps: {
   readonly outcomesAreFollowed: () => boolean
   readonly outcomeTimeoutMs: number
 }): LeadDesk {
-  const { reader, leads, leadsNow, outcomes } = deps
+  const { reader, sealer, leads, leadsNow, outcomes } = deps
 
   function read(value: unknown, submission: Submission): Lead {
     const faults = reader.faults(value, { root: '', nowMs: submission.receivedAtMs })
@@ -62,7 +64,7 @@ export function createLeadDesk(deps: {
   function toLead(value: unknown, { key, ...submission }: Submission, index?: number): Lead {
     const place = key === undefined ? undefined : { principal: submission.submittedBy, key }
     const id = leadId(place === undefined || index === undefined ? place : { ...place, index })
-    return reader.toLead(value, { ...submission, leadId: id })
+    return sealer.seal(reader.toLead(value, { ...submission, leadId: id }))
   }
 
   async function accept(value: unknown, submission: Submission): Promise<Taken<string>> {
