@@ -12,7 +12,12 @@ export interface Registry {
   codecFor<N extends SchemaName>(name: TopicName, schema: N): Promise<RecordCodec<RecordTypes[N]>>
   /** The text of the schema with this id. */
   schemaById(schemaId: number): Promise<string>
+  /** Whether the schema with this id is a version of the topic's: anybody may have registered it for something else. Throws `REGISTRY_UNAVAILABLE`. */
+  isVersionOf(name: TopicName, schemaId: number): Promise<boolean>
 }
+
+/** A registry that has not answered by then is away. */
+const answerTimeoutMs = 10_000
 
 /** How often the client itself repeats a failed request before the error reaches us. */
 const retriesMax = 3
@@ -65,6 +70,22 @@ export function openRegistry(url: string): Registry {
         return JSON.stringify(schema)
       } catch (cause) {
         throw translate(cause, `Schema id ${schemaId} could not be read from ${url}`)
+      }
+    },
+
+    async isVersionOf(name, schemaId) {
+      const what = `The subjects of schema id ${schemaId} could not be read from ${url}`
+      try {
+        const signal = AbortSignal.timeout(answerTimeoutMs)
+        const answer = await fetch(`${url}/schemas/ids/${schemaId}/versions`, { signal })
+        if (answer.status === 404) return false
+        if (!answer.ok) throw new Error(`status ${answer.status}`)
+        const versions: unknown = await answer.json()
+        const subject = valueSubject(name)
+        return Array.isArray(versions) && versions.some((version) => version?.subject === subject)
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause)
+        throw new SchemaError('REGISTRY_UNAVAILABLE', `${what}: ${reason}`, { cause })
       }
     },
   }

@@ -45,7 +45,12 @@ function setUp() {
         return columns
       },
     },
-    schemas: createWriterSchemas({ registry: { schemaById: async () => schemaText('event') }, codec, nowMs: () => 0 }),
+    schemas: createWriterSchemas({
+      registry: { schemaById: async () => schemaText('event'), isVersionOf: async () => true },
+      topic: 'events',
+      codec,
+      nowMs: () => 0,
+    }),
     producer,
     deadLetterTopic: 'events.dlq',
     skipTombstones: false,

@@ -25,15 +25,19 @@ function eventOf(changes: Partial<Event> = {}): Event {
   }
 }
 
-async function schemasFor(texts: Readonly<Record<number, string>>): Promise<Map<number, WriterSchema | Poison>> {
+async function schemasFor(
+  texts: Readonly<Record<number, string>>,
+  isVersion = true,
+): Promise<Map<number, WriterSchema | Poison>> {
   const registry = {
+    isVersionOf: async () => isVersion,
     async schemaById(id: number) {
       const text = texts[id]
       if (text === undefined) throw new SchemaError('NOT_REGISTERED', 'no such id')
       return text
     },
   }
-  const schemas = createWriterSchemas({ registry, codec: createCodec('event', 7), nowMs: () => 0 })
+  const schemas = createWriterSchemas({ registry, topic: 'events', codec: createCodec('event', 7), nowMs: () => 0 })
   const found = new Map<number, WriterSchema | Poison>()
   for (const id of [7, 8, 9, 404]) found.set(id, await schemas.resolve(id))
   return found
@@ -138,13 +142,14 @@ describe('createWriterSchemas', () => {
     let nowMs = 0
     let isKnown = false
     const registry = {
+      isVersionOf: async () => true,
       async schemaById(id: number) {
         asked.push(id)
         if (!isKnown) throw new SchemaError('NOT_REGISTERED', 'no such id')
         return schemaText('event')
       },
     }
-    const schemas = createWriterSchemas({ registry, codec, nowMs: () => nowMs })
+    const schemas = createWriterSchemas({ registry, topic: 'events', codec, nowMs: () => nowMs })
     expect(await schemas.resolve(1)).toMatchObject({ code: 'UNKNOWN_SCHEMA' })
     isKnown = true
     expect(await schemas.resolve(1)).toMatchObject({ code: 'UNKNOWN_SCHEMA' })
@@ -156,8 +161,17 @@ describe('createWriterSchemas', () => {
   })
 
   it('passes on that the registry is away', async () => {
-    const registry = { schemaById: () => Promise.reject(new SchemaError('REGISTRY_UNAVAILABLE', 'away')) }
-    const schemas = createWriterSchemas({ registry, codec, nowMs: () => 0 })
+    const schemaById = () => Promise.reject(new SchemaError('REGISTRY_UNAVAILABLE', 'away'))
+    const registry = { schemaById, isVersionOf: async () => true }
+    const schemas = createWriterSchemas({ registry, topic: 'events', codec, nowMs: () => 0 })
     await expect(schemas.resolve(1)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', retryable: true })
+  })
+
+  it('takes a schema with more fields for a version of the topic only when it is registered as one', async () => {
+    const texts = { 7: schemaText('event'), 8: widerSchema }
+    expect((await schemasFor(texts)).get(8)).toMatchObject({ schemaId: 8 })
+    const found = await schemasFor(texts, false)
+    expect(found.get(8)).toMatchObject({ code: 'INCOMPATIBLE' })
+    expect(found.get(7)).toMatchObject({ schemaId: 7 })
   })
 })

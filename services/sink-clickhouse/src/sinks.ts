@@ -137,7 +137,7 @@ async function makeSink(route: SinkRoute, parts: SharedParts, metrics: SinkMetri
   return createClickHouseSink({
     table,
     clickHouse,
-    schemas: createWriterSchemas({ registry: parts.schemas, codec, nowMs: () => clock.nowMs() }),
+    schemas: createWriterSchemas({ registry: parts.schemas, topic: route.subject, codec, nowMs: () => clock.nowMs() }),
     producer,
     deadLetterTopic,
     skipTombstones,

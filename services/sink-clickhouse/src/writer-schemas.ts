@@ -1,4 +1,11 @@
-import { type AvroField, avroSchema, type RecordCodec, type Registry, SchemaError } from '@millrace/schemas'
+import {
+  type AvroField,
+  avroSchema,
+  type RecordCodec,
+  type Registry,
+  SchemaError,
+  type TopicName,
+} from '@millrace/schemas'
 import { placeFields, withPlace } from './avro-container.ts'
 import { type AvroWalk, compileWalk } from './avro-walk.ts'
 import type { Poison } from './errors.ts'
@@ -17,19 +24,20 @@ export interface WriterSchema {
 /** Schemas of one topic's records by id: each is fetched from the registry once. */
 export interface WriterSchemas {
   /**
-   * The schema of `schemaId`, or why its records cannot be stored: the registry does not know it, or it is not one that this topic's schema can read. Throws the
-   * registry's retryable error when it is away.
+   * The schema of `schemaId`, or why its records cannot be stored: the registry does not know it, it is not one that this topic's schema can read, or it has more
+   * fields and is no version of the topic's. Throws the registry's retryable error when it is away.
    */
   resolve(schemaId: number): Promise<WriterSchema | Poison>
 }
 
 /** Makes the cache. `codec` is the topic's own: a writer's schema must be one that it can read. */
 export function createWriterSchemas(options: {
-  readonly registry: Pick<Registry, 'schemaById'>
+  readonly registry: Pick<Registry, 'schemaById' | 'isVersionOf'>
+  readonly topic: TopicName
   readonly codec: Pick<RecordCodec<unknown>, 'learn' | 'schemaName'>
   readonly nowMs: () => number
 }): WriterSchemas {
-  const { registry, codec, nowMs } = options
+  const { registry, topic, codec, nowMs } = options
   const known = new Map<number, { readonly found: WriterSchema | Poison; readonly untilMs: number }>()
 
   return {
@@ -48,8 +56,15 @@ export function createWriterSchemas(options: {
     try {
       const text = await registry.schemaById(schemaId)
       codec.learn(schemaId, text)
-      const schema = withLogicalTypes(JSON.parse(text), avroSchema(codec.schemaName).fields)
-      const fieldNames = [...placeFields.map(({ name }) => name), ...namesOf(schema.fields)]
+      const readerFields = avroSchema(codec.schemaName).fields
+      const schema = withLogicalTypes(JSON.parse(text), readerFields)
+      const names = namesOf(schema.fields)
+      // The sink waits for the column of a new field. It must not wait for that of a schema that has nothing to do with the topic.
+      const isNewer = names.some((name) => !readerFields.some((field) => field.name === name))
+      if (isNewer && !(await registry.isVersionOf(topic, schemaId))) {
+        throw new Error(`it has fields that the topic's schema has not, and is no version of it`)
+      }
+      const fieldNames = [...placeFields.map(({ name }) => name), ...names]
       return { schemaId, fieldNames, containerSchema: withPlace(schema), walk: compileWalk(schema) }
     } catch (error) {
       if (error instanceof SchemaError && error.retryable) throw error

@@ -248,6 +248,7 @@ describe('a field that is new', () => {
     const schemas = {
       ...registry,
       schemaById: async (id: number) => (id === laterId ? later : registry.schemaById(id)),
+      isVersionOf: async () => true,
     }
     const framed = Buffer.concat([events.encode(eventOf(userId, 1)), Buffer.from([10]), Buffer.from('brand')])
     framed.writeInt32BE(laterId, 1)
