@@ -32,6 +32,20 @@ export function portVariable(env: Environment, name: string, fallback: string): 
   return port
 }
 
+/** A whole number in bounds; undefined when it is not set. */
+export function numberVariable(
+  env: Environment,
+  name: string,
+  { min, max }: { readonly min: number; readonly max: number },
+): number | undefined {
+  const text = variable(env, name, '')
+  if (text === '') return undefined
+  const number = Number(text)
+  if (!/^\d{1,15}$/.test(text) || number < min || number > max)
+    throw new ConfigurationError(`${name} must be a whole number from ${min} to ${max}; got "${text}"`)
+  return number
+}
+
 class ConfigurationError extends Error {}
 
 /** Runs a migration command: waits for the server, migrates, says what was done, and exits with 0, 1 (failed) or 78 (wrong configuration). */

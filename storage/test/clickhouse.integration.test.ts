@@ -230,6 +230,31 @@ describe('StatsRepository.range', () => {
   })
 })
 
+describe('events_per_minute', () => {
+  it('has each minute once, in its newest state, whatever is inserted again', async () => {
+    const eventType = uniqueName('minute')
+    const window = (count: number, offset: number, interval = '1m') =>
+      `INSERT INTO stats SETTINGS async_insert = 0, insert_deduplication_token = '${eventType}-${offset}-${interval}'
+       VALUES ('${eventType}', '${interval}', '2026-05-01 12:00:00', '2026-05-01 12:01:00', ${count}, 1, 2.5, 2.5, 2.5, 2.5, true,
+         fromUnixTimestamp64Milli(1780000000000 + ${offset}), 0, ${offset})`
+    for (const sql of [
+      window(5, 1),
+      window(7, 2),
+      window(7, 2), // the same insert again
+      window(5, 1).replace(`${eventType}-1-1m`, `${eventType}-replay`), // a replay from Kafka, in other batches
+      window(7, 2, '10s'),
+    ]) {
+      await clickHouse.command('inserting', sql)
+    }
+    const rows = await clickHouse.query('reading the view', {
+      sql: `SELECT toUnixTimestamp64Milli(minute) AS minute_ms, events, sum, final FROM events_per_minute
+            WHERE event_type = {event_type:String} AND minute >= '2026-05-01' AND minute < '2026-05-02'`,
+      params: { event_type: eventType },
+    })
+    expect(rows).toEqual([{ minute_ms: Date.UTC(2026, 4, 1, 12), events: 7, sum: 2.5, final: true }])
+  })
+})
+
 describe('openClickHouse', () => {
   it('says SCHEMA_MISMATCH and UNAVAILABLE for what they are', async () => {
     const missing = clickHouse.query('reading nothing', { sql: 'SELECT * FROM no_such_table' })

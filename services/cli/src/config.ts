@@ -10,6 +10,8 @@ import {
   envUrl,
   readEnv,
 } from '@millrace/kit'
+import { retentionDaysMax } from '@millrace/storage/clickhouse'
+import { type LeadKey, leadKeyFault, readLeadKey } from '@millrace/storage/sealing'
 
 const provisionSpec = {
   brokers: envAddresses('MILLRACE_KAFKA_BROKERS', { default: '127.0.0.1:9092' }),
@@ -54,11 +56,24 @@ export function mysqlConfig(env: Environment): MysqlConfig {
   return readEnv(mysqlSpec, env)
 }
 
+const leadKeySpec = { leadKey: envOptional(envSecret('MILLRACE_LEAD_KEY')) }
+
+/** Reads the master key of leads, which `migrate` needs where leads of an earlier version are to be sealed. Throws `INVALID_CONFIG`. */
+export function leadKeyOf(env: Environment): LeadKey | undefined {
+  const { leadKey } = readEnv(leadKeySpec, env, ({ leadKey: text }) => {
+    const fault = text === undefined ? undefined : leadKeyFault(text)
+    return fault === undefined ? [] : [`MILLRACE_LEAD_KEY ${fault}`]
+  })
+  return leadKey === undefined ? undefined : readLeadKey(leadKey)
+}
+
 const clickHouseSpec = {
   url: envUrl('MILLRACE_CLICKHOUSE_URL', { default: 'http://127.0.0.1:8123' }),
   user: envString('MILLRACE_CLICKHOUSE_USER', { default: 'millrace' }),
   password: envSecret('MILLRACE_CLICKHOUSE_PASSWORD'),
   database: envString('MILLRACE_CLICKHOUSE_DATABASE', { default: 'millrace' }),
+  /** What `migrate` sets; as it is when absent. */
+  eventsRetentionDays: envOptional(envInt('MILLRACE_EVENTS_RETENTION_DAYS', { min: 0, max: retentionDaysMax })),
 }
 
 /** Where ClickHouse is, for the commands about what is stored. */

@@ -9,7 +9,8 @@ export {
   type Query,
   type Row,
 } from './clickhouse.ts'
-export { clickHouseMigrations, migrateClickHouse } from './migrate.ts'
+export { type ClickHouseMigrationOptions, clickHouseMigrations, migrateClickHouse } from './migrate.ts'
+export { eventsRetention, setEventsRetention } from './retention.ts'
 export { clickHouseMigrationTarget } from './migration-target.ts'
 export { StorageError, type StorageErrorCode, storageErrorCodes } from '../errors.ts'
 
@@ -24,7 +25,7 @@ export {
   type StoredRecord,
 } from './event-repository.ts'
 export { createStatsRepository, type StatsQuery, type StatsRepository, type StoredStats } from './stats-repository.ts'
-export { dateTime64MaxMs, pageRowsMax, rangeRowsMax, reconciledOffsetsMax } from './limits.ts'
+export { dateTime64MaxMs, pageRowsMax, rangeRowsMax, reconciledOffsetsMax, retentionDaysMax } from './limits.ts'
 
 // What reconciliation asks.
 export {

@@ -10,7 +10,7 @@ export const queryMemoryBytesMax = 2 * 1024 ** 3
 export const queryThreadsMax = 4
 
 /** The client gives up after the server should have. */
-export const queryTimeoutMs = (querySecondsMax + 5) * 1_000
+export const queryGraceMs = 5_000
 export const pingTimeoutMs = 2_000
 /** A migration may rewrite a table. */
 export const commandTimeoutMs = 600_000
@@ -39,3 +39,6 @@ export const migrationLockStaleSeconds = 60
 export const reconciledOffsetsMax = 5_000_000
 /** Events of one question whether they are stored. */
 export const reconciliationIdsMax = 1_000
+
+/** The longest retention that can be set: DateTime64 ends in 2299, and what is kept for a century is kept for ever. */
+export const retentionDaysMax = 36_500

@@ -3,6 +3,29 @@ import { StorageError } from '../errors.ts'
 import { type AppliedMigration, type Migration, pendingMigrations, readMigrations } from '../migration-files.ts'
 import { type ClickHouse, type ClickHouseOptions, openClickHouse } from './clickhouse.ts'
 import { underMigrationLock } from './migration-lock.ts'
+import { setEventsRetention } from './retention.ts'
+import { moveTable } from './table-move.ts'
+
+/** What a migration does after its statements and SQL alone cannot: it can be repeated as they can. */
+const programs: ReadonlyMap<string, (clickHouse: ClickHouse) => Promise<void>> = new Map([
+  [
+    '0003_events_by_time',
+    (clickHouse: ClickHouse) =>
+      moveTable(clickHouse, {
+        table: 'events',
+        next: 'events_next',
+        kept: 'events_before_0003',
+        sortingKey: 'timestamp, event_id, user_id, event_type',
+        timeColumn: 'timestamp',
+      }),
+  ],
+])
+
+/** Where ClickHouse is, and what migrating sets besides tables. */
+export interface ClickHouseMigrationOptions extends ClickHouseOptions {
+  /** Days for which events are kept; 0 for ever. Absent: as it is, which is for ever in a new database. */
+  readonly eventsRetentionDays?: number | undefined
+}
 
 /** The migrations of this version. */
 export function clickHouseMigrations(): readonly Migration[] {
@@ -15,7 +38,7 @@ export function clickHouseMigrations(): readonly Migration[] {
  * Throws `MIGRATION_FAILED`.
  */
 export async function migrateClickHouse(
-  options: ClickHouseOptions,
+  options: ClickHouseMigrationOptions,
   migrations: readonly Migration[] = clickHouseMigrations(),
 ): Promise<readonly string[]> {
   if (!/^[A-Za-z_]\w*$/.test(options.database)) {
@@ -28,7 +51,11 @@ export async function migrateClickHouse(
     server.command('creating the database', `CREATE DATABASE IF NOT EXISTS ${options.database}`),
   )
   return using(openClickHouse(options), (clickHouse) =>
-    underMigrationLock(clickHouse, () => applyPending(clickHouse, migrations)),
+    underMigrationLock(clickHouse, async () => {
+      const applied = await applyPending(clickHouse, migrations)
+      if (options.eventsRetentionDays !== undefined) await setEventsRetention(clickHouse, options.eventsRetentionDays)
+      return applied
+    }),
   )
 }
 
@@ -41,6 +68,7 @@ async function applyPending(clickHouse: ClickHouse, migrations: readonly Migrati
   const pending = pendingMigrations(migrations, await readApplied(clickHouse))
   for (const { name, statements, checksum } of pending) {
     for (const statement of statements) await clickHouse.command(`applying migration ${name}`, statement)
+    await programs.get(name)?.(clickHouse)
     // Both values are made by this program, of hexadecimal digits and of letters, digits and _.
     const values = `('${name}', '${checksum}')`
     await clickHouse.command('migrating', `INSERT INTO schema_migrations (name, checksum) VALUES ${values}`)

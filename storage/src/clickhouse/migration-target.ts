@@ -1,11 +1,11 @@
 import { migrationStatus } from '../migration-status.ts'
 import type { MigrationTarget } from '../migration-target.ts'
-import { type ClickHouse, type ClickHouseOptions, openClickHouse } from './clickhouse.ts'
-import { clickHouseMigrations, migrateClickHouse } from './migrate.ts'
+import { type ClickHouse, openClickHouse } from './clickhouse.ts'
+import { type ClickHouseMigrationOptions, clickHouseMigrations, migrateClickHouse } from './migrate.ts'
 import { numberOf, textOf } from './row.ts'
 
 /** ClickHouse as a migration command sees it: also before its database exists. Makes no request yet. */
-export function clickHouseMigrationTarget(options: ClickHouseOptions): MigrationTarget {
+export function clickHouseMigrationTarget(options: ClickHouseMigrationOptions): MigrationTarget {
   const server = openClickHouse({ ...options, database: 'default' })
   return {
     name: 'ClickHouse',
