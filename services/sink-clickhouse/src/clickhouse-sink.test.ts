@@ -53,6 +53,7 @@ function setUp() {
     }),
     producer,
     deadLetterTopic: 'events.dlq',
+    nowMs: () => 1_800_000_000_000,
     skipTombstones: false,
     spares: new SpareBuffers(1),
     onDeadLetters: (reason, count) => void log.push(`${reason} ${count}`),
@@ -66,7 +67,7 @@ describe('createClickHouseSink', () => {
     const { sink, context, log, letters } = setUp()
     await sink.write(batchOf([sound, Buffer.from('x'), sound]), context)
     expect(log).toEqual(['columns of events', 'dead letters 1', 'NOT_FRAMED 1', 'insert events events:3:0-2@1#7 Obj'])
-    expect(letters[0]?.value).toEqual(Buffer.from('x'))
+    expect(letters[0]).toMatchObject({ value: Buffer.from('x'), timestamp: 1_800_000_000_000 })
   })
 
   it('repeats the insert alone when the same batch comes again', async () => {

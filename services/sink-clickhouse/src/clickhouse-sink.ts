@@ -20,6 +20,7 @@ export interface ClickHouseSinkOptions {
   readonly schemas: WriterSchemas
   readonly producer: Producer
   readonly deadLetterTopic: string
+  readonly nowMs: () => number
   /** Compacted topics mark deleted keys with null values, which have no row. */
   readonly skipTombstones: boolean
   /** Memory of containers, which the sinks of a process share. */
@@ -73,7 +74,7 @@ async function sendPoison(batch: SinkBatch, work: Prepared, options: ClickHouseS
   if (work.lettersSent || work.poison.length === 0) return
   const letters = work.poison.map(({ row, poison }) => {
     const reason = { exception: poison.code, message: poison.message }
-    return deadLetter({ topic: options.deadLetterTopic, batch, row, reason })
+    return deadLetter({ topic: options.deadLetterTopic, batch, row, reason, failedAtMs: options.nowMs() })
   })
   await sendDeadLetters(options.producer, letters)
   work.lettersSent = true

@@ -46,6 +46,12 @@ describe('writeDeadLetter', () => {
     })
   })
 
+  it('has the time of the record, which the letter names', () => {
+    expect(rowOf({ ...place, [deadLetterHeaders.timestamp]: '1700000000000' })).toMatchObject({
+      timestamp: 1_700_000_000_000,
+    })
+  })
+
   it('leaves content out, and says how much there was', () => {
     const omitted = { ...place, [deadLetterHeaders.omittedBytes]: '2000000' }
     expect(rowOf(place, { keepsContent: false })).toMatchObject({ value: Buffer.alloc(0), value_bytes: 3 })

@@ -28,6 +28,8 @@ interface DeadLetterRow {
   readonly exception: string
   readonly message: string
   readonly valueBytes: number
+  /** Of the record; undefined when the letter does not say. */
+  readonly timestamp: number | undefined
 }
 
 /**
@@ -38,7 +40,7 @@ export function writeDeadLetter(batch: SinkBatch, row: number, keepsContent: boo
   const letter = read(batch, row)
   const content = (bytes: Buffer | null) => (keepsContent && bytes !== null ? bytes : Buffer.alloc(0))
   // Times that the column cannot hold would wrap around.
-  const timestamp = Math.min(Math.max(batch.timestamp(row), 0), timestampMaxMs)
+  const timestamp = Math.min(Math.max(letter.timestamp ?? batch.timestamp(row), 0), timestampMaxMs)
   return Buffer.concat([
     ...bytesOf(Buffer.from(letter.topic)),
     long(letter.partition),
@@ -61,7 +63,7 @@ function read(batch: SinkBatch, row: number): DeadLetterRow {
   if (replayed !== null) {
     const [, topic = '', partition, offset] = replayed
     const place = { topic, partition: Number(partition), offset: Number(offset) }
-    return { ...place, kind: 'replayed', exception: '', message: '', valueBytes: 0 }
+    return { ...place, kind: 'replayed', exception: '', message: '', valueBytes: 0, timestamp: undefined }
   }
   const valueBytes = batch.valueStart(row) < 0 ? 0 : batch.valueEnd(row) - batch.valueStart(row)
   const partition = countOf(text(deadLetterHeaders.partition), 0x7fff_ffff)
@@ -75,6 +77,7 @@ function read(batch: SinkBatch, row: number): DeadLetterRow {
       exception: 'NO_PLACE',
       message: 'the record says not where it is from',
       valueBytes,
+      timestamp: undefined,
     }
   }
   return {
@@ -85,6 +88,7 @@ function read(batch: SinkBatch, row: number): DeadLetterRow {
     exception: text(deadLetterHeaders.exception) ?? '',
     message: text(deadLetterHeaders.message) ?? '',
     valueBytes: countOf(text(deadLetterHeaders.omittedBytes), 2 ** 52) ?? valueBytes,
+    timestamp: countOf(text(deadLetterHeaders.timestamp), 2 ** 52),
   }
 }
 

@@ -140,6 +140,7 @@ async function makeSink(route: SinkRoute, parts: SharedParts, metrics: SinkMetri
     schemas: createWriterSchemas({ registry: parts.schemas, topic: route.subject, codec, nowMs: () => clock.nowMs() }),
     producer,
     deadLetterTopic,
+    nowMs: () => clock.nowMs(),
     skipTombstones,
     spares,
     onDeadLetters: (reason, count) => {

@@ -11,13 +11,14 @@ export interface ApiLogSinkOptions {
   readonly decode: BatchDecoder<ApiLog>
   readonly producer: Producer
   readonly deadLetterTopic: string
+  readonly nowMs: () => number
   /** Told when dead letters are acknowledged. */
   readonly onDeadLetters: (reason: string, count: number) => void
 }
 
 /** Stores API logs, request and response together, and sends what was refused to the dead-letter topic. Repeating a write changes nothing in the database. */
 export function createApiLogSink(options: ApiLogSinkOptions): BatchSink {
-  const { decode, logs, group, producer, deadLetterTopic, onDeadLetters } = options
+  const { decode, logs, group, producer, deadLetterTopic, nowMs, onDeadLetters } = options
   const stored = new WeakMap<
     SinkBatch,
     { readonly poison: DecodedBatch<ApiLog>['poison']; readonly rejections: readonly Rejection[] }
@@ -34,7 +35,8 @@ export function createApiLogSink(options: ApiLogSinkOptions): BatchSink {
     async write(batch) {
       const done = stored.get(batch) ?? (await store(batch))
       stored.set(batch, done)
-      await sendDeadLetters(producer, deadLettersOf({ topic: deadLetterTopic, batch, ...done }))
+      const letters = deadLettersOf({ topic: deadLetterTopic, batch, ...done, failedAtMs: nowMs() })
+      await sendDeadLetters(producer, letters)
       for (const { reason } of done.poison) onDeadLetters(reason.exception, 1)
       if (done.rejections.length > 0) onDeadLetters('ROW_REFUSED', done.rejections.length)
     },

@@ -8,16 +8,18 @@ export function deadLettersOf(options: {
   readonly batch: SinkBatch
   readonly poison: DecodedBatch<unknown>['poison']
   readonly rejections: readonly Rejection[]
+  readonly failedAtMs: number
 }): readonly OutgoingRecord[] {
-  const { topic, batch, poison, rejections } = options
-  const letters = poison.map(({ row, reason }) => deadLetter({ topic, batch, row, reason }))
+  const { topic, batch, poison, rejections, failedAtMs } = options
+  const letters = poison.map(({ row, reason }) => deadLetter({ topic, batch, row, reason, failedAtMs }))
   if (rejections.length === 0) return letters
   const rows = rowsByOffset(batch)
   for (const { offset, reason } of rejections) {
     const row = rows.get(offset)
     // A rejection that an earlier attempt noted for a record that retention has deleted since.
     if (row === undefined) continue
-    letters.push(deadLetter({ topic, batch, row, reason: { exception: 'ROW_REFUSED', message: reason } }))
+    const refusal = { exception: 'ROW_REFUSED', message: reason }
+    letters.push(deadLetter({ topic, batch, row, reason: refusal, failedAtMs }))
   }
   return letters
 }

@@ -68,7 +68,8 @@ export function createLeadSink(options: LeadSinkOptions): BatchSink {
       done.outcomesSent = true
       if (done.lettersSent) return
       const rejections = rejectionsOf(done.decisions)
-      await sendDeadLetters(producer, deadLettersOf({ topic: deadLetterTopic, batch, poison: done.poison, rejections }))
+      const failed = { poison: done.poison, rejections, failedAtMs: options.nowMs() }
+      await sendDeadLetters(producer, deadLettersOf({ topic: deadLetterTopic, batch, ...failed }))
       done.lettersSent = true
       for (const { reason } of done.poison) onDeadLetters(reason.exception, 1)
       if (rejections.length > 0) onDeadLetters('ROW_REFUSED', rejections.length)

@@ -174,6 +174,7 @@ async function makeApiLogSink(
     decode: createBatchDecoder({ codec, registry: schemas, nowMs: () => clock.nowMs() }),
     producer,
     deadLetterTopic: route.deadLetterTopic,
+    nowMs: () => clock.nowMs(),
     onDeadLetters: (reason, count) => noteDeadLetters(logger, metrics, { topic, reason, count }),
   })
   return { sink, limits: { rowsMax: apiLogBatchRowsMax, bytesMax: apiLogBatchBytesMax, ageMaxMs } }

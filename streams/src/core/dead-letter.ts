@@ -9,6 +9,8 @@ export const deadLetterHeaders = {
   topic: '__streams.errors.topic',
   partition: '__streams.errors.partition',
   offset: '__streams.errors.offset',
+  /** Ours: the original's own time, in milliseconds. */
+  timestamp: '__millrace.errors.timestamp',
   /** Ours: the number of bytes of a value that was too large to be produced again; the original is at topic, partition and offset. */
   omittedBytes: '__millrace.errors.omitted.bytes',
 } as const
@@ -22,14 +24,21 @@ export interface DeadLetterReason {
   readonly stacktrace?: string
 }
 
-/** A record's dead letter: its original key, value, time and headers, and where and why it failed. Dead-letter topics have one partition. */
-export function deadLetterOf(original: OriginalRecord, reason: DeadLetterReason, topic: string): OutgoingRecord {
+/**
+ * A record's dead letter: its original key, value and headers, and where, when and why it failed. Its time is that of the failure, from which on the topic keeps it: by the
+ * original's time, the letter of a record that waited for long would be deleted before anybody has seen it. Dead-letter topics have one partition.
+ */
+export function deadLetterOf(
+  original: OriginalRecord,
+  reason: DeadLetterReason,
+  to: { readonly topic: string; readonly failedAtMs: number },
+): OutgoingRecord {
   return {
-    topic,
+    topic: to.topic,
     partition: 0,
     key: original.key,
     value: original.value,
-    timestamp: original.timestamp,
+    timestamp: to.failedAtMs,
     headers: [
       ...original.headers,
       textHeader(deadLetterHeaders.exception, reason.exception),
@@ -38,6 +47,7 @@ export function deadLetterOf(original: OriginalRecord, reason: DeadLetterReason,
       textHeader(deadLetterHeaders.topic, original.topic),
       textHeader(deadLetterHeaders.partition, String(original.partition)),
       textHeader(deadLetterHeaders.offset, String(original.offset)),
+      textHeader(deadLetterHeaders.timestamp, String(original.timestamp)),
     ],
   }
 }

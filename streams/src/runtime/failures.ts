@@ -50,10 +50,14 @@ export function deserializationError(cause: unknown, source: SourceRecord): Stre
 }
 
 /** The record for the dead-letter topic: the original bytes and headers, and the reason. */
-export function deadLetter(source: SourceRecord, error: StreamsError, topic: string): OutgoingRecord {
+export function deadLetter(
+  source: SourceRecord,
+  error: StreamsError,
+  to: { readonly topic: string; readonly failedAtMs: number },
+): OutgoingRecord {
   const cause = error.cause instanceof Error ? error.cause : error
   const reason = { exception: cause.name, message: error.message, stacktrace: cause.stack ?? '' }
-  return deadLetterOf(originalOf(source), reason, topic)
+  return deadLetterOf(originalOf(source), reason, to)
 }
 
 /** Copies of what was read. A record without a time, which old brokers allow, gets 0. */

@@ -111,7 +111,7 @@ export class TaskState {
       return
     }
     const topic = deadLetterTopicOf?.(at.source.topic) ?? `${at.source.topic}.dlq`
-    this.send(deadLetter(at.source, error, topic))
+    this.send(deadLetter(at.source, error, { topic, failedAtMs: this.clock.nowMs() }))
   }
 }
 

@@ -25,8 +25,10 @@ function headersOf(letter: OutgoingRecord): Record<string, string> {
   return Object.fromEntries((letter.headers ?? []).map(({ key, value }) => [key, String(value)]))
 }
 
+const failedAtMs = 1_800_000_000_000
+
 describe('deadLetter', () => {
-  it('keeps key, value, time and headers, and says where and why it failed', async () => {
+  it('keeps key, value and headers, and says where, when and why it failed, and the time of the record', async () => {
     const key = Buffer.from('user-1')
     const value = Buffer.from([0, 1, 2, 255])
     const traced = { key: 'traceparent', value: Buffer.from('00-1') }
@@ -35,8 +37,8 @@ describe('deadLetter', () => {
       { key, value, timestamp: 1_700_000_000_000, headers: [traced] },
     ])
     const reason = { exception: 'UNDECODABLE', message: 'field user_id is cut off' }
-    const letter = deadLetter({ topic: 'events.dlq', batch, row: 1, reason })
-    expect(letter).toMatchObject({ topic: 'events.dlq', partition: 0, key, value, timestamp: 1_700_000_000_000 })
+    const letter = deadLetter({ topic: 'events.dlq', batch, row: 1, reason, failedAtMs })
+    expect(letter).toMatchObject({ topic: 'events.dlq', partition: 0, key, value, timestamp: failedAtMs })
     expect(headersOf(letter)).toEqual({
       traceparent: '00-1',
       '__streams.errors.exception': 'UNDECODABLE',
@@ -45,8 +47,12 @@ describe('deadLetter', () => {
       '__streams.errors.topic': 'events',
       '__streams.errors.partition': '2',
       '__streams.errors.offset': '1',
+      '__millrace.errors.timestamp': '1700000000000',
     })
-    expect(deadLetter({ topic: 'events.dlq', batch, row: 0, reason })).toMatchObject({ key: null, value: null })
+    expect(deadLetter({ topic: 'events.dlq', batch, row: 0, reason, failedAtMs })).toMatchObject({
+      key: null,
+      value: null,
+    })
   })
 })
 
@@ -60,7 +66,7 @@ describe('sendDeadLetters', () => {
     broker.createTopic('events.dlq', 1, { 'max.message.bytes': '1000' })
     const producer = await broker.openProducer({ clientId: 'test' })
     const reason = { exception: 'UNDECODABLE', message: 'why' }
-    const letters = [0, 1].map((row) => deadLetter({ topic: 'events.dlq', batch, row, reason }))
+    const letters = [0, 1].map((row) => deadLetter({ topic: 'events.dlq', batch, row, reason, failedAtMs }))
     await sendDeadLetters(producer, letters)
     const read = broker.read('events.dlq')
     expect(read.map(({ value }) => value?.toString() ?? null)).toEqual(['small', null])

@@ -4,14 +4,15 @@ import { hasCode } from '../core/errors.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { SinkBatch } from './sink-batch.ts'
 
-/** A row's dead letter: its original key, value, time and headers, and where and why it failed. */
+/** A row's dead letter: its original key, value and headers, and where, when and why it failed. */
 export function deadLetter(options: {
   readonly topic: string
   readonly batch: SinkBatch
   readonly row: number
   readonly reason: DeadLetterReason
+  readonly failedAtMs: number
 }): OutgoingRecord {
-  const { topic, batch, row, reason } = options
+  const { topic, batch, row, reason, failedAtMs } = options
   const original = {
     topic: batch.topic,
     partition: batch.partition,
@@ -21,7 +22,7 @@ export function deadLetter(options: {
     timestamp: batch.timestamp(row),
     headers: batch.headers(row),
   }
-  return deadLetterOf(original, reason, topic)
+  return deadLetterOf(original, reason, { topic, failedAtMs })
 }
 
 /**

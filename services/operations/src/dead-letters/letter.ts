@@ -9,6 +9,7 @@ export interface Letter {
   readonly originalOffset: number
   readonly exception: string
   readonly message: string
+  /** Of the record. The letter's own is when it failed. */
   readonly timestamp: number
   readonly valueBytes: number
   /** The value was too large to be kept. */
@@ -55,7 +56,8 @@ export function readLetter(cursor: RecordCursor): WholeLetter | { readonly repla
     originalOffset,
     exception: text(deadLetterHeaders.exception) ?? '',
     message: text(deadLetterHeaders.message) ?? '',
-    timestamp: cursor.timestamp,
+    // Letters of earlier versions have the record's time as their own.
+    timestamp: Number(text(deadLetterHeaders.timestamp) ?? cursor.timestamp),
     valueBytes: omitted === undefined ? (value?.length ?? 0) : Number(omitted),
     isOmitted: omitted !== undefined,
     key: bytesOf(cursor, cursor.keyStart, cursor.keyEnd),
