@@ -112,8 +112,15 @@ export async function startServices(stack: Stack, options: ServiceOptions, signa
       name: 'sink-clickhouse',
       title: 'events and statistics to ClickHouse',
       port: ports.sinkClickhouseHealth,
+      // One process of each: restarted, it has its partitions again at once.
+      variables: { MILLRACE_SINK_CLICKHOUSE_INSTANCE_ID: 'local' },
     }),
-    worker(options, { name: 'sink-mysql', title: 'leads and API logs to MariaDB', port: ports.sinkMysqlHealth }),
+    worker(options, {
+      name: 'sink-mysql',
+      title: 'leads and API logs to MariaDB',
+      port: ports.sinkMysqlHealth,
+      variables: { MILLRACE_SINK_MYSQL_INSTANCE_ID: 'local' },
+    }),
   ]
   await concurrently(
     signal,

@@ -13,7 +13,13 @@ import {
   readEnv,
 } from '@millrace/kit'
 import { isGuessableLeadKey, leadKeyFault } from '@millrace/storage/sealing'
-import { apiLogBatchAgeMaxMs, leadDuplicateWindowSecondsDefault, leadDuplicateWindowSecondsMax } from './limits.ts'
+import {
+  apiLogBatchAgeMaxMs,
+  apiLogRetentionDaysDefault,
+  apiLogRetentionDaysMax,
+  leadDuplicateWindowSecondsDefault,
+  leadDuplicateWindowSecondsMax,
+} from './limits.ts'
 
 const name = /^[A-Za-z0-9._-]+$/
 
@@ -42,6 +48,12 @@ const spec = {
     max: leadDuplicateWindowSecondsMax,
   }),
   apiLogBatchAgeMaxMs: envInt('MILLRACE_SINK_MYSQL_API_LOG_MS', { default: apiLogBatchAgeMaxMs, min: 0, max: 60_000 }),
+  /** Whole days that the API's log is kept for, both tables. */
+  apiLogRetentionDays: envInt('MILLRACE_API_LOGS_RETENTION_DAYS', {
+    default: apiLogRetentionDaysDefault,
+    min: 1,
+    max: apiLogRetentionDaysMax,
+  }),
   /** How long servers that are away are waited for at the start. */
   startDeadlineMs: envInt('MILLRACE_START_DEADLINE_MS', { default: 120_000, min: 1_000, max: 3_600_000 }),
 }

@@ -14,6 +14,14 @@ export const apiLogBatchRowsMax = 5_000
 export const apiLogBatchBytesMax = 4 * 1024 * 1024
 export const apiLogBatchAgeMaxMs = 1_000
 
+/** Longer than anybody looks for a request; the topic keeps them for days. */
+export const apiLogRetentionDaysDefault = 90
+/** Each day is a partition of both tables, which is a file of the server that is looked into when a request is asked for by its id. */
+export const apiLogRetentionDaysMax = 1_000
+/** How often the days of the API's log are looked after. They are made a week ahead: what fails has time. */
+export const retentionIntervalMs = 3_600_000
+export const retentionRetryMs = 60_000
+
 /** Batches of one topic in memory. */
 export const bufferBytesMax = 32 * 1024 * 1024
 /** Transactions at the same time, per topic. */

@@ -1,12 +1,13 @@
 import { createLogger, createMetrics, installShutdown, runMain, startHealthServer, waitFor } from '@millrace/kit'
 import { openRegistry, SchemaError } from '@millrace/schemas'
-import { createSinkOffsetRepository, openMysql, StorageError } from '@millrace/storage/mysql'
+import { createApiLogPartitions, createSinkOffsetRepository, openMysql, StorageError } from '@millrace/storage/mysql'
 import { readLeadKey } from '@millrace/storage/sealing'
 import { connectKafka } from '@millrace/streams/kafka'
 import { hasCode, type SinkRunner, StreamsError, systemClock } from '@millrace/streams/sink'
 import packageJson from '../package.json' with { type: 'json' }
 import { readConfig } from './config.ts'
 import { closeFlushMs, connectionsMax } from './limits.ts'
+import { startLogRetention } from './log-retention.ts'
 import { createSinks, routes } from './sinks.ts'
 
 // Lands the topics `leads` and `api-logs` in MySQL, and says on `lead-outcomes` what became of each lead.
@@ -74,6 +75,13 @@ runMain(async () => {
     shutdown.onClose(`sink of ${topic}`, () => runner.close(closeFlushMs))
     runner.failed.then(shutdown.fatal, shutdown.fatal)
   }
+  const retention = startLogRetention({
+    partitions: createApiLogPartitions(mysql),
+    retentionDays: config.apiLogRetentionDays,
+    metrics,
+    logger,
+  })
+  shutdown.onClose('retention of the API logs', retention.close)
   logger.info({ topics: routes.map(({ topic }) => topic), version: packageJson.version }, 'storing')
 })
 

@@ -54,6 +54,7 @@ export {
 } from './lead-field-repository.ts'
 
 // API logs and accounts.
+export { type ApiLogPartitions, createApiLogPartitions, type PartitionChange } from './api-log-partitions.ts'
 export { type ApiLogRepository, createApiLogRepository, type StoredApiLog } from './api-log-repository.ts'
 export {
   createUserRepository,

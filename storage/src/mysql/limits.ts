@@ -74,11 +74,16 @@ export const migrationLockSeconds = 60
 /** A migration may rebuild a table. */
 export const migrationTimeoutMs = 600_000
 
+/** Days of the API's log that have a partition before they begin: as long as nobody may look after it. */
+export const partitionDaysAhead = 7
+/** How long a change of partitions waits for those who use the table. Everybody who comes later waits behind it, so it is less than a call may take. */
+export const partitionLockSeconds = 2
+/** The first change after the migration moves every row to its day; all others take milliseconds. */
+export const partitionTimeoutMs = 600_000
+
 /** DATETIME's last millisecond, 9999-12-31T23:59:59.999Z. */
 export const dateTimeMaxMs = 253_402_300_799_999
 
-/** One question of reconciliation: it reads an hour of leads or API logs by their index of times, and nobody waits for it. */
-export const reconciliationMsMax = 10_000
 /** Leaves of a tree of keys that lie no further apart are read together: of as many, erased leads leave few nodes between. */
 export const keyRunGapMax = 256
 /** Runs of leaves of one query: each takes up to 25 values. */
@@ -88,3 +93,5 @@ export const destroyAttemptsMax = 100
 /** Leads of one transaction when those of an earlier version are sealed. */
 export const sealedRowsMax = 1_000
 
+/** One question of reconciliation: it reads an hour of leads or API logs by their index of times, and nobody waits for it. */
+export const reconciliationMsMax = 10_000

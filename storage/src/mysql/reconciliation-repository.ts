@@ -64,6 +64,8 @@ export interface ReconciliationRepository {
 }
 
 const minuteMs = 60_000
+/** A request is answered within this; generous, for clocks that are set. */
+const responseSpreadMs = 3_600_000
 
 /** The repository of what reconciliation asks. */
 export function createReconciliationRepository(mysql: Mysql): ReconciliationRepository {
@@ -209,6 +211,9 @@ export function createReconciliationRepository(mysql: Mysql): ReconciliationRepo
                 eq(apiRequestLogs.method, 'POST'),
                 gte(apiRequestLogs.receivedAt, new Date(fromMs)),
                 lt(apiRequestLogs.receivedAt, new Date(toMs)),
+                // The log is kept by days: without a bound, each response would be looked for in all of them.
+                gte(apiResponseLogs.respondedAt, new Date(fromMs - responseSpreadMs)),
+                lt(apiResponseLogs.respondedAt, new Date(toMs + responseSpreadMs)),
                 lt(apiResponseLogs.status, 300),
               ),
             )

@@ -237,7 +237,7 @@ export const leadFieldsHead = mysqlTable('lead_fields_head', {
 export const apiRequestLogs = mysqlTable(
   'api_request_logs',
   {
-    requestId: varchar('request_id', { length: 64 }).primaryKey(),
+    requestId: varchar('request_id', { length: 64 }).notNull(),
     method: varchar('method', { length: 16 }).notNull(),
     route: varchar('route', { length: 255 }).notNull(),
     principal: varchar('principal', { length: 128 }),
@@ -248,6 +248,7 @@ export const apiRequestLogs = mysqlTable(
     storedAt: time('stored_at').notNull(),
   },
   (table) => [
+    primaryKey({ columns: [table.requestId, table.receivedAt] }),
     index('api_request_logs_received').on(table.receivedAt),
     index('api_request_logs_principal').on(table.principal, table.receivedAt),
     index('api_request_logs_route').on(table.route, table.receivedAt),
@@ -258,7 +259,7 @@ export const apiRequestLogs = mysqlTable(
 export const apiResponseLogs = mysqlTable(
   'api_response_logs',
   {
-    requestId: varchar('request_id', { length: 64 }).primaryKey(),
+    requestId: varchar('request_id', { length: 64 }).notNull(),
     respondedAt: time('responded_at').notNull(),
     status: smallint('status').notNull(),
     responseBytes: bigint('response_bytes', { mode: 'number' }).notNull(),
@@ -269,6 +270,7 @@ export const apiResponseLogs = mysqlTable(
     storedAt: time('stored_at').notNull(),
   },
   (table) => [
+    primaryKey({ columns: [table.requestId, table.respondedAt] }),
     index('api_response_logs_responded').on(table.respondedAt),
     index('api_response_logs_status').on(table.status, table.respondedAt),
   ],

@@ -5,7 +5,8 @@ import { apiRequestLogs, apiResponseLogs, leads, users } from './schema.ts'
 
 /** MySQL's and MariaDB's error numbers that mean something to us. Source: both manuals' error references. */
 const codeByNumber: ReadonlyMap<number, StorageErrorCode> = new Map<number, StorageErrorCode>([
-  ...numbered('WRITE_CONFLICT', [1205, 1213]),
+  // The last one: a table whose partitions changed while a transaction was on its way to it.
+  ...numbered('WRITE_CONFLICT', [1205, 1213, 1412]),
   ...numbered('ACCESS_DENIED', [1044, 1045, 1142, 1143, 1227, 1698]),
   ...numbered('SCHEMA_MISMATCH', [1049, 1054, 1146]),
   // Too many connections or threads, full disk, full table.
