@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import type { Lead } from '@millrace/schemas'
 import {
   createLeadIntake,
   createLeadPrivacyRepository,
   createLeadRepository,
+  findKeys,
   migrateMysql,
 } from '@millrace/storage/mysql'
-import { emailHash, hashText, leadIdentity, type PlainLead } from '@millrace/storage/sealing'
+import { emailHash, hashText, leadIdentity, openContents, type PlainLead } from '@millrace/storage/sealing'
 import { eq, inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHistory } from '../src/mysql/lead-history.ts'
-import { auditLog, leadFirsts, leadHistory } from '../src/mysql/schema.ts'
+import { auditLog, leadCopies, leadFirsts, leadHistory } from '../src/mysql/schema.ts'
 import { leadKeyOfTests, leadOf, mysqlOfTests, sealerOfTests, uniqueName } from './servers.ts'
 
 const windowMs = 30 * 86_400_000
@@ -245,6 +247,44 @@ describe('the history of a lead', () => {
   })
 })
 
+/** The address in a record, by what is left in the table of keys. */
+async function opened({ lead_id: leadId, key_tree, key_leaf, sealed }: Lead): Promise<string | undefined> {
+  const place = { tree: key_tree ?? '', leaf: key_leaf ?? 0 }
+  const key = await mysql.run('reading', async (database) => (await findKeys(database, leadKey, [place])).keyOf(place))
+  if (typeof key === 'string') return key
+  return openContents({ leadId, ...place, sealed: sealed ?? Buffer.alloc(0) }, key)?.email
+}
+
+describe('records that cannot be opened', () => {
+  it('are refused, and say why: changed, of another lead, or of a tree that is not there', async () => {
+    const record = await seal(leadOf())
+    const other = await seal(leadOf())
+    const sealed = Buffer.from(record.sealed ?? [])
+    sealed[9] = (sealed[9] ?? 0) ^ 1
+    const batch: Lead[] = [
+      { ...record, sealed },
+      { ...other, lead_id: randomUUID() },
+      { ...other, key_tree: 'ffffffffffffffff' },
+      { ...other, key_tree: null },
+      { ...other, sealed: null },
+      other,
+    ]
+    const range = { group: 'test', topic: uniqueName('leads'), partition: 0, firstOffset: 0, nextOffset: 6 }
+    const placed = batch.map((value, offset) => ({ offset, value }))
+    const decisions = await intake.storeBatch({ ...range, settledOffset: 0 }, placed)
+    expect(decisions.map(({ outcome, reason }) => `${outcome} ${reason}`)).toEqual([
+      'rejected sealed: value cannot be opened',
+      'rejected sealed: value cannot be opened',
+      'rejected key_tree: no such tree of keys',
+      'rejected sealed: value missing',
+      'rejected sealed: value missing',
+      'stored null',
+    ])
+    const again = await intake.storeBatch({ ...range, settledOffset: 0 }, placed)
+    expect(again.map(({ outcome }) => outcome)).toEqual(decisions.map(({ outcome }) => outcome))
+  })
+})
+
 describe('erasing a lead', () => {
   const by = { actor: 'admin-1', requestId: 'r-1' }
 
@@ -325,6 +365,65 @@ describe('erasing a lead', () => {
       ),
     ])
     expect(await repository.byId(lead.lead_id)).toMatchObject({ status: 'erased', email: '' })
+  })
+
+  it('destroys its key and no other: what is left opens every lead but this one', async () => {
+    const { store } = partitionOf()
+    const batch = Array.from({ length: 40 }, () => leadOf())
+    await store(batch)
+    const records = await Promise.all(batch.map(seal))
+    const gone = [batch[7], batch[8], batch[31]].flatMap((lead) => lead ?? [])
+    for (const { lead_id } of gone) await privacy.erase(lead_id, by)
+    for (const [index, record] of records.entries()) {
+      const lead = batch[index]
+      const isGone = lead !== undefined && gone.includes(lead)
+      expect(await opened(record)).toEqual(isGone ? 'destroyed' : lead?.email)
+      expect((await repository.byId(record.lead_id))?.email).toBe(isGone ? '' : lead?.email)
+    }
+  })
+
+  it('destroys the keys of everything that was sent of it, before and after', async () => {
+    const { store } = partitionOf()
+    const lead = leadOf()
+    const resent = { ...lead, request_id: 'again' }
+    const conflicting = { ...lead, first_name: 'Other', content_hash: 'b'.repeat(64) }
+    expect(await store([lead, resent, conflicting])).toEqual(['stored', `duplicate of ${lead.lead_id}`, 'conflict'])
+    const late = { ...lead, request_id: 'late' }
+    const sent = await Promise.all([lead, resent, conflicting, late].map(seal))
+    expect(new Set(sent.map(({ key_leaf }) => key_leaf)).size).toBe(4)
+    await privacy.erase(lead.lead_id, by)
+    expect(await Promise.all(sent.slice(0, 3).map(opened))).toEqual(['destroyed', 'destroyed', 'destroyed'])
+    expect(await store([late])).toEqual(['erased'])
+    expect(await Promise.all(sent.map(opened))).toEqual(new Array(4).fill('destroyed'))
+    const kept = await mysql.run('reading', (database) =>
+      database.select().from(leadCopies).where(eq(leadCopies.leadId, lead.lead_id)),
+    )
+    expect(kept).toEqual([])
+  })
+
+  it('destroys the key of one that was refused, which is in no row, and in the dead letters', async () => {
+    const { store } = partitionOf()
+    const refused = leadOf({ campaign: tooLong })
+    expect(await store([refused])).toEqual(['rejected'])
+    expect(await opened(await seal(refused))).toBe(refused.email)
+    expect((await privacy.erase(refused.lead_id, by))?.isNew).toBe(true)
+    expect(await opened(await seal(refused))).toBe('destroyed')
+    expect((await privacy.erase(refused.lead_id, by))?.isNew).toBe(false)
+    expect(await historyOf(refused)).toEqual(['received', 'rejected: campaign: value too long', 'erased'])
+    // Put back from the dead letters; and sent anew by somebody, which is another record.
+    expect(await partitionOf().at(0, [refused])).toMatchObject([{ outcome: 'erased' }])
+    expect(await store([{ ...refused, campaign: null }])).toEqual(['stored'])
+  })
+
+  it('of many leads at the same time keeps the keys of all others', async () => {
+    const { store } = partitionOf()
+    const batch = Array.from({ length: 24 }, () => leadOf())
+    await store(batch)
+    const erased = batch.filter((_, index) => index % 2 === 0)
+    await Promise.all(erased.map(({ lead_id }) => privacy.erase(lead_id, by)))
+    for (const lead of batch) {
+      expect(await opened(await seal(lead))).toBe(erased.includes(lead) ? 'destroyed' : lead.email)
+    }
   })
 
   it('knows no lead that is not there', async () => {

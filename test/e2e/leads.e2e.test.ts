@@ -39,7 +39,9 @@ describe('a synchronous lead', () => {
     const first = await user.post('/api/v1/lead/process', body, key)
     expect(first.status, JSON.stringify(first.body)).toBe(201)
     expect(first.body.outcome).toBe('stored')
-    expect(await rowsOf(first.body.lead_id)).toMatchObject([{ email: body.email, first_name: 'Ada' }])
+    expect(await rowsOf(first.body.lead_id)).toMatchObject([{ status: 'stored', attributes: '{"budget":1000}' }])
+    const read = async () => (await admin.get(`/api/v1/leads/${first.body.lead_id}`)).body
+    expect(await read()).toMatchObject({ email: body.email, first_name: 'Ada' })
 
     const again = await user.post('/api/v1/lead/process', body, key)
     expect(again.status).toBe(200)
@@ -48,7 +50,7 @@ describe('a synchronous lead', () => {
 
     const other = await user.post('/api/v1/lead/process', { ...body, last_name: 'Byron' }, key)
     expect(other.status).toBe(422)
-    expect(await rowsOf(first.body.lead_id)).toMatchObject([{ last_name: 'Lovelace' }])
+    expect(await read()).toMatchObject({ last_name: 'Lovelace' })
   })
 
   it('is refused with a pointer for every faulty field', async () => {

@@ -23,6 +23,7 @@ import {
   mysqlConfig,
   provisionConfig,
   registryConfig,
+  leadKeyOf,
 } from './config.ts'
 import { runDlq } from './dead-letters/dlq.ts'
 import { runKeys } from './keys.ts'
@@ -135,7 +136,7 @@ async function migrate(args: readonly string[]): Promise<void> {
   const logger = createLogger({ service: 'migrate', level: 'warn' })
   const isRetryable = (error: unknown) => error instanceof StorageError && error.retryable
   const databases = {
-    mysql: () => mysqlMigrationTarget(mysqlConfig(process.env)),
+    mysql: () => mysqlMigrationTarget({ ...mysqlConfig(process.env), leadKey: leadKeyOf(process.env) }),
     clickhouse: () => clickHouseMigrationTarget(clickHouseConfig(process.env)),
   }
   const ready = async (target: MigrationTarget) => {

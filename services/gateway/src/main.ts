@@ -58,6 +58,7 @@ import {
   apiLogCloseMs,
   eventLoopDelayMsMax,
   leadFieldsBeginMs,
+  leadKeysRetryMs,
   spillDoubtMs,
   spillProducerCloseMs,
   unacknowledgedBytesMax,
@@ -115,7 +116,12 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   shutdown.onClose('the definitions of lead fields', () => leadFields.close())
 
   const leadKey = readLeadKey(config.leadKey)
-  const leadSealer = new LeadSealer({ trees: createLeadTreeStore(mysql), leadKey, logger })
+  const leadSealer = new LeadSealer({
+    trees: createLeadTreeStore(mysql),
+    leadKey,
+    logger,
+    pause: (signal) => sleep(leadKeysRetryMs, signal),
+  })
   shutdown.onClose('the keys of leads', () => leadSealer.close())
 
   const kafka = await openKafka(config, logger, shutdown)

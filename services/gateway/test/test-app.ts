@@ -85,7 +85,7 @@ export async function openTestApp(
   const liveFields = new LiveLeadFields({ store: leadFields, logger, nowMs: change.nowMs ?? Date.now })
   await liveFields.refresh()
   const keys = new MemoryLeadKeys()
-  const leadSealer = new LeadSealer({ trees: keys, leadKey: keys.leadKey, logger })
+  const leadSealer = new LeadSealer({ trees: keys, leadKey: keys.leadKey, logger, pause: async () => {} })
   await leadSealer.begin(1_000)
   const leadWriter = openingWriter(leads, leadRecords, keys)
 

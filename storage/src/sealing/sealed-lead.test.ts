@@ -1,4 +1,4 @@
-import { createDecipheriv, createHash } from 'node:crypto'
+import { createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { emailHash, hashText, leadIdentity, phoneHash } from './lead-hashes.ts'
@@ -153,6 +153,14 @@ describe('the hashes that leads are found by', () => {
 })
 
 describe('the master key', () => {
+  it('makes hashes that are HMAC-SHA-256 under a key derived by HKDF', () => {
+    const derived = hkdfSync('sha256', bytesOf('a master key of the tests'), '', 'millrace lead hashes 1', 32)
+    for (const text of ['', 'x', 'Zoë'.repeat(100)]) {
+      const expected = createHmac('sha256', Buffer.from(derived)).update(`phone\n${text}`).digest()
+      expect(leadKey.hash('phone', text)).toEqual(expected)
+    }
+  })
+
   it('unwraps what it has wrapped, at its place', () => {
     const seed = bytesOf('a seed')
     const wrapped = leadKey.wrap(seed, 'here')

@@ -40,7 +40,22 @@ const LeadsQuery = Type.Object(
     ),
     status: Type.Optional(Type.Enum([...leadStatuses], { examples: ['stored'] })),
     email: Type.Optional(
-      Type.String({ minLength: 1, maxLength: leadEmailCharsMax, examples: [exampleStoredLead.email] }),
+      Type.String({
+        minLength: 1,
+        maxLength: leadEmailCharsMax,
+        description: 'The whole address, without regard to case.',
+        examples: [exampleStoredLead.email],
+      }),
+    ),
+    phone: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        pattern: '[0-9]',
+        'x-rule': 'must have digits',
+        description: 'The whole number, by its digits.',
+        examples: ['+44 20 7946 0958'],
+      }),
     ),
     source: Type.Optional(
       Type.String({
@@ -114,7 +129,7 @@ export function registerLeadQueryRoutes(
       const { query } = request
       const faults: Fault[] = []
       const range = readTimeRange(query, faults)
-      const { limit = leadsPageDefault, status, email, source, sort, cursor } = query
+      const { limit = leadsPageDefault, status, email, phone, source, sort, cursor } = query
       const attributes = readAttributeConditions(query, { fields: leadFields, source, faults })
       const page = cursor === undefined ? (query.page ?? 1) : undefined
       if (cursor !== undefined && query.page !== undefined) {
@@ -128,7 +143,7 @@ export function registerLeadQueryRoutes(
         })
       }
       if (faults.length > 0) throw invalidParameter(faults)
-      const listing = { limit, page, cursor, status, email, source, attributes, ...range, sort }
+      const listing = { limit, page, cursor, status, email, phone, source, attributes, ...range, sort }
       const answer = await answers.read(JSON.stringify(listing), () => listLeads(leadStore, listing))
       return sendAnswer(request, reply, answer)
     },

@@ -10,13 +10,14 @@ import {
   treesHeld,
 } from '@millrace/storage/sealing'
 import { GatewayError } from '../errors.ts'
-import { leadKeysRetryMs } from '../limits.ts'
 
 /** What the sealer needs. */
 export interface LeadSealerDeps {
   readonly trees: TreeStore
   readonly leadKey: LeadKey
   readonly logger: Pick<Logger, 'info' | 'warn'>
+  /** Between two attempts; ends early when the signal does. */
+  readonly pause: (signal: AbortSignal) => Promise<void>
 }
 
 /**
@@ -26,13 +27,15 @@ export interface LeadSealerDeps {
 export class LeadSealer {
   readonly #leadKey: LeadKey
   readonly #logger: LeadSealerDeps['logger']
+  readonly #pause: LeadSealerDeps['pause']
   readonly #leaves: LeafSource
   readonly #closed = new AbortController()
   #refilling: Promise<void> | undefined
 
-  constructor({ trees, leadKey, logger }: LeadSealerDeps) {
+  constructor({ trees, leadKey, logger, pause }: LeadSealerDeps) {
     this.#leadKey = leadKey
     this.#logger = logger
+    this.#pause = pause
     this.#leaves = new LeafSource(trees, leadKey)
   }
 
@@ -79,7 +82,7 @@ export class LeadSealer {
         return
       } catch (err) {
         if (attempt === 1) this.#logger.warn({ err }, 'keys to seal leads with cannot be put into MySQL: trying again')
-        await sleep(leadKeysRetryMs, undefined, { signal, ref: false }).catch(() => {})
+        await this.#pause(signal).catch(() => {})
       }
     }
   }

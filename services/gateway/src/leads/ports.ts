@@ -39,6 +39,7 @@ export interface LeadListing {
   readonly cursor?: string | undefined
   readonly status?: string | undefined
   readonly email?: string | undefined
+  readonly phone?: string | undefined
   readonly source?: string | undefined
   /** All of them must hold. */
   readonly attributes?: readonly LeadCondition[] | undefined
