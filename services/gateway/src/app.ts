@@ -56,6 +56,8 @@ import {
   requestTimeoutMs,
   retryAfterSeconds,
 } from './limits.ts'
+import { registerOperationsRoutes } from './operations/operations-routes.ts'
+import type { OperationsDesk } from './operations/ports.ts'
 import type { StatsHub } from './stats/stats-hub.ts'
 import type { StatsReader } from './stats/stats-reader.ts'
 import { registerStatsRoutes, registerStatsStreams } from './stats/stats-routes.ts'
@@ -100,6 +102,7 @@ export interface GatewayDeps {
   readonly stats: StatsReader
   readonly statsHub: StatsHub
   readonly statsAreFollowed: () => boolean
+  readonly operations: OperationsDesk
   readonly checks: readonly Check[]
   readonly readiness: readonly Check[]
 }
@@ -136,6 +139,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   registerMetrics(app, metrics.registry)
   registerAccounts(app, deps, auth)
   await registerDataRoutes(app, deps)
+  registerOperationsRoutes(app, { desk: deps.operations, audit: deps.accounts.audit, nowMs })
   await registerDocs(app)
   await registerConsole(app, deps.consoleDirectory)
   return app

@@ -26,6 +26,8 @@ const mysql = {
   mysqlDatabase: envString('MILLRACE_MYSQL_DATABASE', { default: 'millrace' }),
 }
 
+const groupName = /^[A-Za-z0-9._-]+$/
+
 const gateway = {
   environment: envEnum('MILLRACE_ENV', environments, { default: 'production' }),
   logLevel: envEnum('MILLRACE_LOG_LEVEL', logLevels, { default: 'info' }),
@@ -64,6 +66,12 @@ const gateway = {
   otelService: envString('OTEL_SERVICE_NAME', { default: 'millrace-gateway' }),
   /** The part of the traces that begin here which is kept. */
   otelRatio: envString('OTEL_TRACES_SAMPLER_ARG', { default: '1', pattern: /^(?:0(?:\.\d{1,9})?|1(?:\.0{1,9})?)$/ }),
+  /** Pause between two comparisons of what was acknowledged and what is stored; 0: only when somebody asks. One gateway of several is enough. */
+  reconciliationSeconds: envInt('MILLRACE_RECONCILIATION_SECONDS', { default: 60, min: 0, max: 86_400 }),
+  /** The names under which the services read: their own variables. */
+  processorGroup: envString('MILLRACE_APPLICATION_ID', { default: 'millrace-processor', pattern: groupName }),
+  sinkClickHouseGroup: envString('MILLRACE_SINK_CLICKHOUSE_GROUP', { default: 'sink-clickhouse', pattern: groupName }),
+  sinkMysqlGroup: envString('MILLRACE_SINK_MYSQL_GROUP', { default: 'sink-mysql', pattern: groupName }),
   corsOrigins: envOptional(
     envList('MILLRACE_CORS_ORIGINS', { itemsMax: corsOriginsMax, pattern: /^https?:\/\/[^/\s*]+$/ }),
   ),

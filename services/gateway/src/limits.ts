@@ -318,3 +318,20 @@ export const eventLoopDelayMsMax = 1_000
 export const jwtSecretBytesMin = 32
 /** When the service closes, synchronous leads wait this long for their outcome before they are told that it is pending. */
 export const leadCloseWaitMs = 4_000
+
+// Operations
+/** Dead letters that one answer reads: some 5 MB, and a second of reading. */
+export const lettersListedMax = 20_000
+/** Of one answer. */
+export const lettersListMax = 1_000
+/** Chosen one by one in one replay. */
+export const lettersReplayMax = 1_000
+/** Offsets are exact up to here. */
+export const letterOffsetMax = 999_999_999_999_999
+export const letterReasonCharsMax = 255
+/** What is shown of a key or a value. */
+export const letterShownBytesMax = 4_096
+/** Lags are read anew after this long: the page of one operator asks every five seconds. */
+export const opsAnswerMs = 2_000
+/** A reconciliation that is younger is answered again: a run is a load on three servers. */
+export const reconciliationFreshMs = 30_000

@@ -12,6 +12,7 @@ import {
   sleep,
   waitFor,
 } from '@millrace/kit'
+import { openReconciler } from '@millrace/operations'
 import {
   type ApiLog,
   type Lead,
@@ -22,7 +23,12 @@ import {
   type SchemaName,
   type TopicName,
 } from '@millrace/schemas'
-import { createEventRepository, createStatsRepository, openClickHouse } from '@millrace/storage/clickhouse'
+import {
+  type ClickHouse,
+  createEventRepository,
+  createStatsRepository,
+  openClickHouse,
+} from '@millrace/storage/clickhouse'
 import {
   createApiKeyRepository,
   createAuditRepository,
@@ -32,7 +38,9 @@ import {
   createLeadTreeStore,
   createLoginAttemptRepository,
   createSessionRepository,
+  createSinkOffsetRepository,
   createUserRepository,
+  type Mysql,
   openMysql,
 } from '@millrace/storage/mysql'
 import { readLeadKey } from '@millrace/storage/sealing'
@@ -63,6 +71,8 @@ import {
   spillProducerCloseMs,
   unacknowledgedBytesMax,
 } from './limits.ts'
+import { createOperationsDesk } from './operations/desk.ts'
+import { ReconciliationWatch } from './operations/reconciliation-watch.ts'
 import { openSpill, type Spill } from './spill/open-spill.ts'
 import { createStatsFeed } from './stats/stats-feed.ts'
 import { StatsHub } from './stats/stats-hub.ts'
@@ -172,6 +182,9 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   })
   shutdown.onClose('the API log', () => Promise.race([apiLog.close(), sleep(apiLogCloseMs)]))
 
+  const operations = openOperations(config, { broker: kafka.broker, registry, clickHouse, mysql, metrics, logger })
+  shutdown.onClose('reconciliation', () => operations.watch.close())
+
   const sharedCounts = await openRateLimits(config, { metrics, logger, shutdown })
   registerGauges(metrics.registry, {
     rateLimitsAreShared: sharedCounts && (() => sharedCounts.isShared),
@@ -221,6 +234,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     stats: createStatsReader(statsView, createStatsStore(createStatsRepository(clickHouse))),
     statsHub,
     statsAreFollowed: () => statsView.caughtUp,
+    operations: operations.desk,
     checks: [
       ...kafkaChecks,
       { name: 'schema-registry', required: false, run: (signal) => checkRegistry(config.registryUrl, signal) },
@@ -240,6 +254,37 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   await Promise.all([leadFields.begin(leadFieldsBeginMs), leadSealer.begin(leadFieldsBeginMs)])
   const url = await app.listen({ host: config.httpHost, port: config.httpPort })
   logger.info({ url, version }, 'the gateway listens')
+  operations.watch.begin()
+}
+
+/** What operators ask, and what compares by itself what was acknowledged and what is stored. */
+function openOperations(
+  config: GatewayConfig,
+  parts: {
+    readonly broker: Broker
+    readonly registry: Registry
+    readonly clickHouse: ClickHouse
+    readonly mysql: Mysql
+    readonly metrics: GatewayMetrics
+    readonly logger: Logger
+  },
+) {
+  const nowMs = Date.now
+  const { broker, registry, clickHouse, mysql, metrics, logger } = parts
+  const names = {
+    processor: config.processorGroup,
+    sinkClickHouse: config.sinkClickHouseGroup,
+    sinkMysql: config.sinkMysqlGroup,
+  }
+  const watch = new ReconciliationWatch({
+    open: () => openReconciler({ broker, registry, clickHouse, mysql, names, nowMs }),
+    registry: metrics.registry,
+    logger,
+    nowMs,
+    everyMs: config.reconciliationSeconds * 1_000,
+  })
+  const sinkOffsets = createSinkOffsetRepository(mysql)
+  return { watch, desk: createOperationsDesk({ broker, sinkOffsets, names, watch, nowMs }) }
 }
 
 /** The scope of requests' traces, and what keeps spans when a receiver is named for them. */

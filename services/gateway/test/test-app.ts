@@ -20,6 +20,7 @@ import { StatsView } from '../src/stats/stats-view.ts'
 import { MemoryAccounts } from './memory-accounts.ts'
 import { MemoryLeadFields } from './memory-lead-fields.ts'
 import { MemoryLeadKeys } from './memory-lead-keys.ts'
+import { MemoryOperations } from './memory-operations.ts'
 
 export const secret = 'a secret of the tests, with more than 32 bytes'
 
@@ -125,6 +126,7 @@ export async function openTestApp(
     stats: createStatsReader(view, { range: async () => [] }),
     statsHub: hub,
     statsAreFollowed: () => true,
+    operations: new MemoryOperations(),
     checks: [well],
     readiness: [well],
     ...change,

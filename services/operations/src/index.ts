@@ -2,7 +2,7 @@
 
 // Dead letters.
 export { type Letter, placeOf, replayOfHeader, type WholeLetter } from './dead-letters/letter.ts'
-export { type LetterList, openLetters, readLetters } from './dead-letters/letter-log.ts'
+export { findLetter, type LetterList, type LetterReading, openLetters, readLetters } from './dead-letters/letter-log.ts'
 export { chosenLetters, type ReplayChoice, type ReplayReport, replayLetters } from './dead-letters/replay.ts'
 
 // Who is behind.

@@ -50,6 +50,7 @@ const registry: Registry = {
   registerAll: () => Promise.reject(new Error('not asked')),
   codecFor: () => Promise.reject(new Error('not asked')),
   schemaById: () => Promise.reject(new Error('not asked')),
+  isVersionOf: () => Promise.reject(new Error('not asked')),
 }
 
 const onMysql = (...statements: string[]) =>

@@ -11,6 +11,8 @@ export const scopes = [
   'lead-fields:write',
   'api-keys:read',
   'api-keys:write',
+  'ops:read',
+  'ops:write',
 ] as const
 export type Scope = (typeof scopes)[number]
 

@@ -21,6 +21,7 @@ export const auditActions = [
   'lead_fields_created',
   'lead_fields_updated',
   'lead_fields_deleted',
+  'dead_letters_replayed',
 ] as const
 export type AuditAction = (typeof auditActions)[number]
 

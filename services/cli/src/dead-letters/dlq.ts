@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util'
 import {
   chosenLetters,
+  findLetter,
   type Letter,
   OperationsError,
   openLetters,
   placeOf,
   readLetters,
   replayLetters,
-  type WholeLetter,
 } from '@millrace/operations'
 import type { Broker } from '@millrace/streams'
 import { CommandError } from '../command-error.ts'
@@ -70,10 +70,7 @@ function stateOf(letter: Letter, replayed: ReadonlySet<string>): string {
 async function show(args: readonly string[], deps: DlqDeps): Promise<void> {
   const { topic, others } = read(args, {}, deps, 1)
   const offset = offsetOf(others[0] ?? '')
-  let found: WholeLetter | undefined
-  await readLetters(deps.broker, topic, async (letter) => {
-    if (letter.offset === offset) found = letter
-  })
+  const found = await findLetter(deps.broker, topic, offset)
   if (found === undefined) throw new CommandError('REFUSED', `${topic} has no letter at offset ${offset}`)
   const { key, value, headers, ...rest } = found
   const shown = {

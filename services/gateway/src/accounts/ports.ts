@@ -129,13 +129,14 @@ export interface LoginAttemptStore {
   deleteExpired(): Promise<number>
 }
 
-/** Takes notes of logins that failed; what succeeds is noted by the store that changes. */
+/** Takes notes of logins that failed, and of what is done to Kafka; what is done to the database is noted by the store that changes. */
 export interface AuditLog {
   append(entry: {
-    readonly action: 'authn_login_fail' | 'authn_login_lock'
+    readonly action: 'authn_login_fail' | 'authn_login_lock' | 'dead_letters_replayed'
     readonly actor: string | null
     readonly subject: string | null
     readonly requestId: string
+    readonly detail?: string
   }): Promise<void>
 }
 

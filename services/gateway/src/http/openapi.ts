@@ -19,6 +19,7 @@ const tags = [
   { name: 'events', description: 'Events in, and events read back' },
   { name: 'stats', description: 'Counts and averages per event type and window' },
   { name: 'leads', description: 'Leads in, and leads read back' },
+  { name: 'operations', description: 'Who is behind, what could not be stored, and whether everything has arrived' },
   { name: 'health', description: 'For probes and dashboards' },
 ]
 

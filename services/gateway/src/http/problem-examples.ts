@@ -55,6 +55,14 @@ const samples: Readonly<Record<GatewayErrorCode, Sample>> = {
     detail: 'There is nothing at this address: /docs lists what there is.',
     instance: '/api/v1/lead',
   },
+  DEAD_LETTER_NOT_FOUND: {
+    detail: 'No dead letter has this offset.',
+    instance: '/api/v1/ops/dead-letters/events/17',
+  },
+  DEAD_LETTERS_TOO_MANY: {
+    detail: "There are more than 20000 dead letters: ask ClickHouse's table dead_letters, or the command line.",
+    instance: '/api/v1/ops/dead-letters/events',
+  },
   EVENT_NOT_FOUND: {
     detail: 'The event store has no event with this id, or not yet.',
     instance: '/api/v1/events/e-2/receipt',

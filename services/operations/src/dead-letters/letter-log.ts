@@ -1,6 +1,6 @@
 import { type Broker, partitionKey, RecordCursor } from '@millrace/streams'
 import { OperationsError } from '../errors.ts'
-import { letterPollMs, letterSilenceMsMax, lettersMax } from '../limits.ts'
+import { letterPollMs, letterSilenceMsMax, lettersMax as lettersMaxDefault } from '../limits.ts'
 import { type Letter, placeOf, readLetter, type WholeLetter } from './letter.ts'
 
 /** What a dead-letter topic holds. */
@@ -11,6 +11,14 @@ export interface LetterList {
   readonly replayed: ReadonlySet<string>
 }
 
+/** How letters are read. */
+export interface LetterReading {
+  /** Gets each letter with what it holds; without it, letters are listed without. */
+  readonly onLetter?: (letter: WholeLetter) => Promise<void>
+  /** Longer lists are refused. Default 200,000. */
+  readonly lettersMax?: number
+}
+
 /**
  * Reads a dead-letter topic from its beginning to its present end, committed records only, and hands each letter to `onLetter`; without it, they are listed without
  * what they hold. Throws `TOPIC_MISSING`, `TOPIC_SILENT` when nothing comes before its end, `TOO_MUCH` when it holds more than a list may have.
@@ -18,7 +26,7 @@ export interface LetterList {
 export async function readLetters(
   broker: Broker,
   topic: string,
-  onLetter?: (letter: WholeLetter) => Promise<void>,
+  { onLetter, lettersMax = lettersMaxDefault }: LetterReading = {},
 ): Promise<LetterList> {
   const of = { topic, partition: 0 }
   const { start, end } = await boundsOf(broker, topic)
@@ -56,6 +64,17 @@ export async function readLetters(
   } finally {
     await fetcher.close()
   }
+}
+
+/** The letter at an offset of a dead-letter topic, with what it holds; undefined when there is none. Throws as `readLetters` does. */
+export async function findLetter(broker: Broker, topic: string, offset: number): Promise<WholeLetter | undefined> {
+  let found: WholeLetter | undefined
+  await readLetters(broker, topic, {
+    onLetter: async (letter) => {
+      if (letter.offset === offset) found = letter
+    },
+  })
+  return found
 }
 
 /** The letters that a replay would take: each record once, none that was replayed. */

@@ -38,8 +38,10 @@ export async function replayLetters(broker: Broker, letterTopic: string, choice:
     const list = await readLetters(broker, letterTopic)
     const chosen = chosenLetters(list, choice)
     const batch = new ReplayBatch(producer, letterTopic)
-    await readLetters(broker, letterTopic, async (letter) => {
-      if (chosen.has(letter.offset) && !letter.isOmitted) await batch.add(letter)
+    await readLetters(broker, letterTopic, {
+      onLetter: async (letter) => {
+        if (chosen.has(letter.offset) && !letter.isOmitted) await batch.add(letter)
+      },
     })
     await batch.flush()
     const omitted = [...chosen.values()].filter(({ isOmitted }) => isOmitted).map(({ offset }) => offset)
