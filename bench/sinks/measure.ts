@@ -1,17 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ClickHouse } from '@millrace/storage/clickhouse'
 import { BenchError } from '../bench-error.ts'
-import { startSink, type Way, wayNames } from './sides.ts'
+import { startSink, type Way } from './sides.ts'
+import type { MeasuredStore } from './stores.ts'
 
 /** What one run has shown. */
 export interface Measurement {
+  /** Of the sink's process, per record. */
   readonly cpuMicros: number
-  readonly rowsPerSecond: number
+  readonly recordsPerSecond: number
 }
 
 /** What a run works with. */
 export interface RunOptions {
-  readonly clickHouse: ClickHouse
+  readonly store: MeasuredStore
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Records of the topic. */
   readonly records: number
@@ -20,7 +21,8 @@ export interface RunOptions {
   readonly signal: AbortSignal
 }
 
-const pollMs = 50
+/** Counting takes a store some milliseconds, and more as it fills. */
+const pollMs = 200
 /** A way that is so slow is measured for this long instead of to the end. */
 const measuredMsMax = 60_000
 /** A process that has nothing to store has come to rest when it uses less than this share of a core. */
@@ -30,14 +32,13 @@ const restPollsMax = 24
 const startDeadlineMs = 120_000
 
 /**
- * Lets a sink store the topic into an empty table. CPU is that of the whole process, less what the same process takes to start and find nothing; the
- * first row begins the time. Throws a `BenchError` when the table does not hold every record once.
+ * Lets a sink store the topic into an empty store. CPU is that of the whole process, less what the same process takes to start and find nothing; the
+ * first records begin the time. Throws a `BenchError` when the store does not hold every record once.
  */
 export async function measure(way: Way, options: RunOptions): Promise<Measurement> {
-  const { clickHouse, records } = options
-  const group = `bench-${way}-${Date.now()}`
-  await clickHouse.command('emptying events', 'TRUNCATE TABLE events')
-  const { environment, profileFile } = options
+  const { store, records, environment, profileFile } = options
+  const group = `bench-${way.name}-${Date.now()}`
+  await store.empty()
   const sink = startSink(way, { group, environment, profileFile })
   let run: Run
   try {
@@ -46,22 +47,18 @@ export async function measure(way: Way, options: RunOptions): Promise<Measuremen
     await sink.stop()
   }
   // What was not stored to its end would be stored on by another start: there the first rows are where the counting begins.
-  const seconds = run.endMs / 1_000 - run.firstMs / 1_000
-  const rowsPerSecond = (run.rows - run.firstRows) / seconds
-  if (run.rows < records) {
-    return { cpuMicros: (run.cpuMicros - run.firstCpuMicros) / (run.rows - run.firstRows), rowsPerSecond }
-  }
-  await checkRows(clickHouse, records)
-  return { cpuMicros: (run.cpuMicros - (await idleCpu(way, group, options))) / records, rowsPerSecond }
+  const counted = run.stored - run.first.stored
+  const recordsPerSecond = (counted / (run.endMs - run.first.atMs)) * 1_000
+  if (run.stored < records) return { cpuMicros: (run.cpuMicros - run.first.cpuMicros) / counted, recordsPerSecond }
+  await store.check(records)
+  return { cpuMicros: (run.cpuMicros - (await idleCpu(way, group, options))) / records, recordsPerSecond }
 }
 
-/** What was seen at the first rows, and at the end. */
+/** What was seen at the first records, and at the end. */
 interface Run {
-  readonly firstMs: number
-  readonly firstRows: number
-  readonly firstCpuMicros: number
+  readonly first: { readonly atMs: number; readonly stored: number; readonly cpuMicros: number }
   readonly endMs: number
-  readonly rows: number
+  readonly stored: number
   readonly cpuMicros: number
 }
 
@@ -76,43 +73,26 @@ async function idleCpu(way: Way, group: string, { environment }: RunOptions): Pr
       if (cpuMicros - before < restShare * restPollMs * 1_000) return before
       before = cpuMicros
     }
-    throw new BenchError(`${wayNames[way]} does not come to rest when there is nothing to store.`)
+    throw new BenchError(`${way.title} does not come to rest when there is nothing to store.`)
   } finally {
     await sink.stop()
   }
 }
 
-async function untilStored(
-  { clickHouse, records, signal }: RunOptions,
-  cpuMicros: () => Promise<number>,
-): Promise<Run> {
+async function untilStored({ store, records, signal }: RunOptions, cpuMicros: () => Promise<number>): Promise<Run> {
   const startedMs = performance.now()
-  let first: Pick<Run, 'firstMs' | 'firstRows' | 'firstCpuMicros'> | undefined
+  let first: Run['first'] | undefined
   for (;;) {
     signal.throwIfAborted()
-    const rows = await rowsOf(clickHouse)
+    const stored = await store.stored()
     const endMs = performance.now()
-    if (first === undefined && rows > 0) {
-      first = { firstMs: endMs, firstRows: rows, firstCpuMicros: await cpuMicros() }
-    } else if (first !== undefined && (rows >= records || endMs - first.firstMs > measuredMsMax)) {
-      return { ...first, endMs, rows, cpuMicros: await cpuMicros() }
+    if (first === undefined && stored > 0) {
+      first = { atMs: endMs, stored, cpuMicros: await cpuMicros() }
+    } else if (first !== undefined && (stored >= records || endMs - first.atMs > measuredMsMax)) {
+      return { first, endMs, stored, cpuMicros: await cpuMicros() }
     }
-    if (rows === 0 && endMs - startedMs > startDeadlineMs)
+    if (stored === 0 && endMs - startedMs > startDeadlineMs)
       throw new BenchError(`The sink stored nothing in ${startDeadlineMs / 1_000} s.`)
     await delay(pollMs)
-  }
-}
-
-async function rowsOf(clickHouse: ClickHouse): Promise<number> {
-  const [row] = await clickHouse.query('counting', { sql: 'SELECT count() AS found FROM events' })
-  return Number(row?.found)
-}
-
-async function checkRows(clickHouse: ClickHouse, records: number): Promise<void> {
-  const [row] = await clickHouse.query('counting', {
-    sql: 'SELECT count() AS found, uniqExact(_partition, _offset) AS places, uniqExact(event_id) AS ids FROM events',
-  })
-  if (Number(row?.found) !== records || Number(row?.places) !== records || Number(row?.ids) !== records) {
-    throw new BenchError(`events should hold ${records} rows, places and ids, and holds ${JSON.stringify(row)}.`)
   }
 }

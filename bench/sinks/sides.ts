@@ -2,16 +2,66 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MeasuredProcess } from '../measured-process.ts'
 
-/** Ways of getting the topic `events` into ClickHouse. */
-export const ways = ['ours', 'json', 'single-rows'] as const
-export type Way = (typeof ways)[number]
+/** What a way stores. */
+export type StoreName = 'events' | 'api-logs'
 
-/** The ways as they stand in tables. */
-export const wayNames: Readonly<Record<Way, string>> = {
-  ours: 'sink-clickhouse',
-  json: 'kafkajs, decoded, JSONEachRow',
-  'single-rows': 'the same, an INSERT per row',
+/** One way of getting a topic into its store. */
+export interface Way {
+  /** As `--only` names it. */
+  readonly name: string
+  /** As it stands in tables. */
+  readonly title: string
+  readonly store: StoreName
+  readonly isOurs: boolean
+  readonly script: string
+  readonly environment: Readonly<Record<string, string>>
 }
+
+const naive = 'bench/peers/naive-sink'
+
+/** Every way, ours before its peers. */
+export const ways: readonly Way[] = [
+  {
+    name: 'events',
+    title: 'sink-clickhouse',
+    store: 'events',
+    isOurs: true,
+    script: 'services/sink-clickhouse/src/main.ts',
+    environment: {},
+  },
+  {
+    name: 'events-json',
+    title: 'kafkajs, decoded, JSONEachRow',
+    store: 'events',
+    isOurs: false,
+    script: `${naive}/clickhouse-sink.ts`,
+    environment: { NAIVE_SINGLE_ROWS: 'false' },
+  },
+  {
+    name: 'events-rows',
+    title: 'the same, an INSERT per row',
+    store: 'events',
+    isOurs: false,
+    script: `${naive}/clickhouse-sink.ts`,
+    environment: { NAIVE_SINGLE_ROWS: 'true' },
+  },
+  {
+    name: 'logs',
+    title: 'sink-mysql',
+    store: 'api-logs',
+    isOurs: true,
+    script: 'services/sink-mysql/src/main.ts',
+    environment: {},
+  },
+  {
+    name: 'logs-rows',
+    title: 'kafkajs, decoded, an INSERT per row',
+    store: 'api-logs',
+    isOurs: false,
+    script: `${naive}/mysql-sink.ts`,
+    environment: {},
+  },
+]
 
 /** A sink that is measured. */
 export interface MeasuredSink {
@@ -34,26 +84,26 @@ export function startSink(
   },
 ): MeasuredSink {
   const { group, environment, profileFile } = options
-  const script = way === 'ours' ? 'services/sink-clickhouse/src/main.ts' : 'bench/peers/naive-sink/sink.ts'
   const child = new MeasuredProcess({
-    title: wayNames[way],
+    title: way.title,
     command: process.execPath,
     // The heap that `npm start` gives to a service; the other side holds all that it fetched as objects, and gets more.
     args: [
-      `--max-old-space-size=${way === 'ours' ? 384 : 2_048}`,
-      ...(way === 'ours' ? ['--max-semi-space-size=4'] : []),
+      `--max-old-space-size=${way.isOurs ? 384 : 2_048}`,
+      ...(way.isOurs ? ['--max-semi-space-size=4'] : []),
       program,
-      pathToFileURL(join(root, script)).href,
+      pathToFileURL(join(root, way.script)).href,
       ...(profileFile === undefined ? [] : [profileFile]),
     ],
     environment: {
       ...environment,
+      ...way.environment,
       MILLRACE_SINK_CLICKHOUSE_GROUP: group,
+      MILLRACE_SINK_MYSQL_GROUP: group,
       MILLRACE_HEALTH_PORT: '0',
       MILLRACE_LOG_LEVEL: 'warn',
-      NAIVE_TOPIC: 'events',
+      NAIVE_TOPIC: way.store,
       NAIVE_GROUP: group,
-      NAIVE_SINGLE_ROWS: String(way === 'single-rows'),
     },
   })
   let asked = 0

@@ -1,125 +1,135 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { createCodec, openRegistry } from '@millrace/schemas'
-import { openClickHouse } from '@millrace/storage/clickhouse'
-import { type Broker, type OutgoingRecord, partitionOfKey } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
-import type { Bench } from '../bench.ts'
+import type { Bench, BenchContext } from '../bench.ts'
 import { chosenNames } from '../command-line.ts'
 import { type Figure, figureOf } from '../figures.ts'
-import { gatewayServers } from '../gateway/servers.ts'
+import { type GatewayServers, gatewayServers } from '../gateway/servers.ts'
 import { Machine } from '../machine.ts'
-import { EventDraw, fullEvent } from '../streams/event-shape.ts'
 import { numberText, ratioText, textTable } from '../table.ts'
+import { fillEvents, fillLogs } from './inputs.ts'
 import { type Measurement, measure } from './measure.ts'
-import { type Way, wayNames, ways } from './sides.ts'
+import { type StoreName, type Way, ways } from './sides.ts'
+import { eventStore, logStore, type MeasuredStore } from './stores.ts'
 
-const recordsOf = { full: 2_000_000, quick: 200_000 }
-const partitions = 4
-const sendRecords = 5_000
-const targets = { cpuMicros: 0.8, rowsPerSecond: 400_000 }
+/** What is stored, and what it is to reach. */
+interface Goal {
+  readonly records: { readonly full: number; readonly quick: number }
+  /** Rows that a record becomes. */
+  readonly rowsOfRecord: number
+  readonly cpuMicros: number | undefined
+  readonly rowsPerSecond: number
+}
 
-/** Events from Kafka into ClickHouse: the sink as it is deployed, beside the same rows decoded and inserted as JSON, and one by one. */
+const goals: Readonly<Record<StoreName, Goal>> = {
+  events: { records: { full: 2_000_000, quick: 200_000 }, rowsOfRecord: 1, cpuMicros: 0.8, rowsPerSecond: 400_000 },
+  'api-logs': {
+    records: { full: 400_000, quick: 40_000 },
+    rowsOfRecord: 2,
+    cpuMicros: undefined,
+    rowsPerSecond: 30_000,
+  },
+}
+
+/** From Kafka into the databases: the sinks as they are deployed, beside what one writes first. */
 export const sinksBench: Bench = async (context, show) => {
-  const { command, environment, report, signal } = context
   const machine = new Machine()
-  const chosen = chosenWays(command.only, command.sides)
+  const chosen = chosenWays(context)
   const servers = await gatewayServers(context)
-  const variables = servers.variables
-  const clickHouse = openClickHouse({
-    url: variables.MILLRACE_CLICKHOUSE_URL ?? '',
-    user: variables.MILLRACE_CLICKHOUSE_USER ?? '',
-    password: variables.MILLRACE_CLICKHOUSE_PASSWORD ?? '',
-    database: variables.MILLRACE_CLICKHOUSE_DATABASE ?? '',
-  })
   try {
-    const records = command.quick ? recordsOf.quick : recordsOf.full
-    report(`Filling events: ${records.toLocaleString('en')} records …`)
-    const broker = connectKafka({ brokers: [servers.brokerAddress], clientId: 'bench' })
-    await fill(broker, variables.MILLRACE_REGISTRY_URL ?? '', records)
-    const found = new Map<Way, Measurement[]>(chosen.map((way) => [way, []]))
-    for (let run = 0; run < command.runs; run++) {
-      for (const way of run % 2 === 0 ? chosen : chosen.toReversed()) {
-        const measured = await measure(way, {
-          clickHouse,
-          environment: { ...environment, ...variables },
-          records,
-          profileFile: way === 'ours' ? profileFile(command.profileFolder, run) : undefined,
-          signal,
-        })
-        report(
-          `${way}: ${measured.cpuMicros.toFixed(2)} µs a row, ${Math.round(measured.rowsPerSecond).toLocaleString('en')} rows/s`,
-        )
-        found.get(way)?.push(measured)
-      }
+    const figures: Figure[] = []
+    for (const name of ['events', 'api-logs'] as const) {
+      const of = chosen.filter((way) => way.store === name)
+      if (of.length > 0) figures.push(...figuresOf(name, await measureAll({ context, servers, name, ways: of })))
     }
-    const figures = sinkFigures(found)
     show({ figures, text: `${sinkTable(figures)}\n${machine.conditions()}` })
   } finally {
-    await clickHouse.close()
     await servers.stop()
   }
 }
 
-function profileFile(folder: string | undefined, run: number): string | undefined {
+type Found = ReadonlyMap<Way, readonly Measurement[]>
+
+async function measureAll(options: {
+  readonly context: BenchContext
+  readonly servers: GatewayServers
+  readonly name: StoreName
+  readonly ways: readonly Way[]
+}): Promise<Found> {
+  const { context, servers, name, ways: chosen } = options
+  const { command, environment, report, signal } = context
+  const goal = goals[name]
+  const records = command.quick ? goal.records.quick : goal.records.full
+  report(`Filling ${name}: ${records.toLocaleString('en')} records …`)
+  const broker = connectKafka({ brokers: [servers.brokerAddress], clientId: 'bench' })
+  const registryUrl = servers.variables.MILLRACE_REGISTRY_URL ?? ''
+  await (name === 'events' ? fillEvents : fillLogs)(broker, registryUrl, records)
+  const store: MeasuredStore = name === 'events' ? eventStore(servers.variables) : await logStore(servers.variables)
+  const found = new Map<Way, Measurement[]>(chosen.map((way) => [way, []]))
+  try {
+    for (let run = 0; run < command.runs; run++) {
+      for (const way of run % 2 === 0 ? chosen : chosen.toReversed()) {
+        const measured = await measure(way, {
+          store,
+          environment: { ...environment, ...servers.variables },
+          records,
+          profileFile: way.isOurs ? profileFile(command.profileFolder, way, run) : undefined,
+          signal,
+        })
+        const rate = Math.round(measured.recordsPerSecond).toLocaleString('en')
+        report(`${way.name}: ${measured.cpuMicros.toFixed(2)} µs a record, ${rate} records/s`)
+        found.get(way)?.push(measured)
+      }
+    }
+  } finally {
+    await store.close()
+  }
+  return found
+}
+
+function profileFile(folder: string | undefined, way: Way, run: number): string | undefined {
   if (folder === undefined) return undefined
   mkdirSync(folder, { recursive: true })
-  return join(resolve(folder), `sinks-ours-${run}.cpuprofile`)
+  return join(resolve(folder), `sinks-${way.name}-${run}.cpuprofile`)
 }
 
-function chosenWays(only: readonly string[], sides: readonly string[]): readonly Way[] {
-  return chosenNames(ways, only).filter((way) => sides.includes(way === 'ours' ? 'ours' : 'peer'))
-}
-
-/** Fills the empty topic `events`; what the gateway would have written there. */
-async function fill(broker: Broker, registryUrl: string, count: number): Promise<void> {
-  const { schemaId } = await openRegistry(registryUrl).codecFor('events', 'event')
-  const codec = createCodec('event', schemaId)
-  const producer = await broker.openProducer({ clientId: 'bench-input' })
-  const draw = new EventDraw('random-users', count)
-  const startMs = Date.now() - 3_600_000
-  let index = 0
-  let records: OutgoingRecord[] = []
-  try {
-    while (draw.next()) {
-      const event = fullEvent(draw.event, startMs, index++)
-      const key = Buffer.from(event.user_id)
-      const partition = partitionOfKey(key, partitions)
-      records.push({ topic: 'events', partition, key, value: codec.encode(event), timestamp: Date.now() })
-      if (records.length < sendRecords) continue
-      await producer.send(records)
-      records = []
-    }
-    if (records.length > 0) await producer.send(records)
-  } finally {
-    await producer.close()
-  }
+function chosenWays({ command }: BenchContext): readonly Way[] {
+  const names = chosenNames(
+    ways.map(({ name }) => name),
+    command.only,
+  )
+  return ways.filter(({ name, isOurs }) => names.includes(name) && command.sides.includes(isOurs ? 'ours' : 'peer'))
 }
 
 /** The best run of each way; ours also compared with each of the others. */
-function sinkFigures(found: ReadonlyMap<Way, readonly Measurement[]>): readonly Figure[] {
-  const best = (way: Way, of: (measurement: Measurement) => number, better: 'more' | 'less') => {
-    const values = (found.get(way) ?? []).map(of)
-    return values.length === 0 ? null : better === 'more' ? Math.max(...values) : Math.min(...values)
-  }
-  const cpuOf = ({ cpuMicros }: Measurement) => cpuMicros
-  const rateOf = ({ rowsPerSecond }: Measurement) => rowsPerSecond
-  const cpu = { figure: 'CPU', unit: 'µs/row', ours: best('ours', cpuOf, 'less'), better: 'less' } as const
-  const rate = { figure: 'throughput', unit: 'rows/s', ours: best('ours', rateOf, 'more'), better: 'more' } as const
-  const peers = ways.filter((way) => way !== 'ours' && found.has(way))
+function figuresOf(name: StoreName, found: Found): readonly Figure[] {
+  const { rowsOfRecord, cpuMicros: cpuTarget, rowsPerSecond: rateTarget } = goals[name]
+  const all = [...found]
+  const ours = all.find(([{ isOurs }]) => isOurs)?.[1] ?? []
+  const cpuOf = (runs: readonly Measurement[]) =>
+    runs.length === 0 ? null : Math.min(...runs.map(({ cpuMicros }) => cpuMicros)) / rowsOfRecord
+  const rateOf = (runs: readonly Measurement[]) =>
+    runs.length === 0 ? null : Math.max(...runs.map(({ recordsPerSecond }) => recordsPerSecond)) * rowsOfRecord
+  const cpu = { figure: 'CPU of the sink', unit: 'µs/row', ours: cpuOf(ours), better: 'less' } as const
+  const rate = { figure: 'throughput', unit: 'rows/s', ours: rateOf(ours), better: 'more' } as const
   return [
-    figureOf({ bench: 'ours', ...cpu, target: targets.cpuMicros }),
-    figureOf({ bench: 'ours', ...rate, target: targets.rowsPerSecond }),
-    ...peers.flatMap((way) => [
-      figureOf({ bench: way, ...cpu, peer: { name: wayNames[way], value: best(way, cpuOf, 'less') } }),
-      figureOf({ bench: way, ...rate, peer: { name: wayNames[way], value: best(way, rateOf, 'more') } }),
-    ]),
+    figureOf({ bench: name, ...cpu, ...(cpuTarget === undefined ? {} : { target: cpuTarget }) }),
+    figureOf({ bench: name, ...rate, target: rateTarget }),
+    ...all.flatMap(([{ isOurs, title }, runs]) =>
+      isOurs
+        ? []
+        : [
+            figureOf({ bench: name, ...cpu, peer: { name: title, value: cpuOf(runs) } }),
+            figureOf({ bench: name, ...rate, peer: { name: title, value: rateOf(runs) } }),
+          ],
+    ),
   ]
 }
 
 function sinkTable(figures: readonly Figure[]): string {
-  const header = ['beside', 'figure', 'ours', 'peer', 'better by', 'target']
+  const header = ['rows of', 'beside', 'figure', 'ours', 'peer', 'better by', 'target']
   const rows = figures.map((figure) => [
+    figure.bench,
     figure.peer_name ?? '',
     `${figure.figure}, ${figure.unit}`,
     numberText(figure.ours),
