@@ -32,9 +32,13 @@ async function statementOf(...batches: readonly (readonly Thing[])[]): Promise<s
 function byTheDriver(rows: readonly Thing[]): string {
   const columns = Object.entries(getTableColumns(table))
   const values = rows.map((row: Readonly<Record<string, unknown>>) =>
-    columns.map(([key, column]) =>
-      row[key] === undefined || row[key] === null ? null : column.mapToDriverValue(row[key]),
-    ),
+    columns.map(([key, column]) => {
+      const value = row[key]
+      const mapped: unknown = value === undefined || value === null ? null : column.mapToDriverValue(value)
+      if (mapped === null || typeof mapped === 'string' || typeof mapped === 'number') return mapped
+      if (typeof mapped === 'boolean' || Buffer.isBuffer(mapped)) return mapped
+      throw new Error(`a column of the test gives a ${typeof mapped}`)
+    }),
   )
   const names = '`thing_id`,`at`,`then_at`,`size`,`share`,`ok`,`body`'
   const text = `INSERT INTO \`things\` (${names}) VALUES ? ON DUPLICATE KEY UPDATE \`thing_id\` = \`thing_id\``
