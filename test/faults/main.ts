@@ -7,6 +7,7 @@ import { engineSuite } from './engine/engine-suite.ts'
 import { FaultError } from './fault-error.ts'
 import { gatewaySuite } from './gateway/gateway-suite.ts'
 import { outageSuite } from './outage/outage-suite.ts'
+import { poisonSuite } from './poison/poison-suite.ts'
 import { sinksSuite } from './sinks/sinks-suite.ts'
 import { exitCodes, type FaultSuite, type Verdict } from './suite.ts'
 
@@ -16,6 +17,7 @@ const suites: Readonly<Record<string, FaultSuite>> = {
   gateway: gatewaySuite,
   sinks: sinksSuite,
   outage: outageSuite,
+  poison: poisonSuite,
 }
 
 const usageExitCode = 2

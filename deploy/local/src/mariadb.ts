@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { chmod, rename, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import type { Component } from './component.ts'
@@ -79,6 +79,8 @@ export function mariadbServer(options: MariadbOptions): Component {
   const { server, folders, port } = options
   const data = join(folders.data, 'mariadb')
   const accounts = join(folders.run, 'mariadb-accounts.sql')
+  // Of this one alone: a server that starts deletes the temporary tables of every other one that it finds.
+  const temporary = join(folders.run, 'mariadb-tmp')
   // As root, the daemon refuses to run unless it is told that this is meant.
   const user = process.getuid?.() === 0 ? ['--user=root'] : []
 
@@ -90,6 +92,7 @@ export function mariadbServer(options: MariadbOptions): Component {
     isReady: async (signal) => isHandshake(await firstBytes(port, undefined, signal)),
     spec: command('mariadb', server.daemon, [...base(data), ...settings()]),
     prepare: async (signal) => {
+      mkdirSync(temporary, { recursive: true })
       writeFileSync(accounts, accountsSql(options.secrets, server), { mode: 0o600 })
       if (existsSync(data)) return
       const partial = `${data}.partial`
@@ -149,7 +152,7 @@ export function mariadbServer(options: MariadbOptions): Component {
   }
 
   function command(name: string, program: string, args: string[]): ProcessSpec {
-    return { name, kind: 'server', command: program, args, env: { ...options.environment } }
+    return { name, kind: 'server', command: program, args, env: { ...options.environment, TMPDIR: temporary } }
   }
 }
 

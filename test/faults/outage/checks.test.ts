@@ -13,8 +13,12 @@ const request = (change: Partial<SentRequest> = {}): SentRequest => ({
 
 it('notices a request that was refused, and one that nobody answered', () => {
   expect(checkAccepted([request(), request({ status: 207 })]).broken).toEqual([])
-  expect(checkAccepted([request({ status: 503 }), request({ status: 503 }), request({ status: 0 })]).broken).toEqual([
-    'events: 503, 2 times',
+  const overloaded = request({ status: 503, code: 'OVERLOADED' })
+  expect(checkAccepted([...Array.from({ length: 99 }, () => request()), overloaded]).broken).toEqual([])
+  expect(checkAccepted([request(), overloaded]).broken).toEqual(['OVERLOADED, 1 times'])
+  const away = request({ status: 503, code: 'NOT_READY' })
+  expect(checkAccepted([away, away, request({ status: 0 })]).broken).toEqual([
+    'events: 503 NOT_READY, 2 times',
     'events: no answer, 1 times',
   ])
 })

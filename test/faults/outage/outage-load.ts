@@ -12,6 +12,8 @@ export interface SentRequest {
   readonly tookMs: number
   /** Of the answer; 0 when there was none. */
   readonly status: number
+  /** Of a refusal: why. */
+  readonly code?: string
 }
 
 /** What was told to be safe. */
@@ -63,14 +65,13 @@ export class OutageLoad {
     for (let first = 0; !this.#isStopped; first += items) {
       const startedMs = Date.now()
       const began = performance.now()
-      const status = await this.#post(kind, client, first)
-      this.sent.push({ kind, startedMs, tookMs: performance.now() - began, status })
+      const answer = await this.#post(kind, client, first)
+      this.sent.push({ kind, startedMs, tookMs: performance.now() - began, ...answer })
       await delay(pauseMs)
     }
   }
 
-  /** The status; 0 when nobody answered. */
-  async #post(kind: RequestKind, client: string, first: number): Promise<number> {
+  async #post(kind: RequestKind, client: string, first: number): Promise<Pick<SentRequest, 'status' | 'code'>> {
     try {
       const answer = await fetch(this.#url + paths[kind], {
         method: 'POST',
@@ -79,11 +80,12 @@ export class OutageLoad {
         signal: AbortSignal.timeout(hungMs),
       })
       const body = JSON.parse(await answer.text())
-      if (answer.ok) this.#note(kind, client, body)
-      return answer.status
+      if (!answer.ok) return { status: answer.status, code: body.code }
+      this.#note(kind, client, body)
+      return { status: answer.status }
     } catch {
       // Nobody has said whether it is safe: it is looked for nowhere, and the missing answer is what a check finds.
-      return 0
+      return { status: 0 }
     }
   }
 

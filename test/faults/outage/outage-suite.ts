@@ -272,8 +272,9 @@ class OutageRun {
       ...this.#spans.map((span) => {
         const requests = sent.filter(({ startedMs }) => isIn(startedMs, span))
         const seconds = (span.toMs - span.fromMs) / 1_000
+        const overloaded = requests.filter(({ code }) => code === 'OVERLOADED').length
         const [p50, p99] = [quantileMs(sent, 0.5, span), quantileMs(sent, 0.99, span)]
-        return `  ${span.name.padEnd(9)} ${seconds.toFixed(0).padStart(4)} s ${String(requests.length).padStart(7)} requests, p50 ${ms(p50)}, p99 ${ms(p99)}`
+        return `  ${span.name.padEnd(9)} ${seconds.toFixed(0).padStart(4)} s ${String(requests.length).padStart(7)} requests, p50 ${ms(p50)}, p99 ${ms(p99)}, OVERLOADED ${overloaded}`
       }),
     ]
   }

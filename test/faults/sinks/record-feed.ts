@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Event, Lead, RecordCodec } from '@millrace/schemas'
+import type { PlainLead } from '@millrace/storage/sealing'
 import type { Broker, OutgoingRecord, Producer } from '@millrace/streams'
 import type { Random } from '../random.ts'
 import {
@@ -27,6 +28,8 @@ export interface Sent {
 export interface FeedCodecs {
   readonly event: RecordCodec<Event>
   readonly lead: RecordCodec<Lead>
+  /** As the gateway does it. */
+  readonly seal: (lead: PlainLead) => Lead
 }
 
 /** Sends events and leads at a steady rate, each once, with ids that no other has. */
@@ -119,7 +122,7 @@ export class RecordFeed {
     const email = known?.email ?? `lead-${number}@example.com`
     if (known === undefined) this.#people[partition] = { leadId, email }
     this.#duplicates.set(leadId, known?.leadId ?? null)
-    const lead: Lead = {
+    const lead: PlainLead = {
       lead_id: leadId,
       first_name: 'Ann',
       last_name: `Ö${number}`,
@@ -134,15 +137,12 @@ export class RecordFeed {
       campaign: null,
       consent: true,
       attributes: '{}',
-      content_hash: createHash('sha256').update(email).digest('hex'),
+      content_hash: hash('sha256', `${leadId} ${email}`),
       submitted_by: 'faults',
       request_id: randomUUID(),
       received_at: nowMs,
-      key_tree: null,
-      key_leaf: null,
-      sealed: null,
     }
-    return recordOf('leads', partition, leadId, this.#codecs.lead.encode(lead), nowMs)
+    return recordOf('leads', partition, leadId, this.#codecs.lead.encode(this.#codecs.seal(lead)), nowMs)
   }
 }
 

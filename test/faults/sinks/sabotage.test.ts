@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { FaultError } from '../fault-error.ts'
-import { codeSabotages, preloadOf, sabotagedSource } from './sabotage.ts'
+import { codeSabotages, poisonSabotages, preloadOf, sabotagedSource } from './sabotage.ts'
 
-it.each(Object.entries(codeSabotages))('%s changes the code as it is', (_name, sabotage) => {
+it.each(Object.entries({ ...codeSabotages, ...poisonSabotages }))('%s changes the code as it is', (_name, sabotage) => {
   const source = readFileSync(join(import.meta.dirname, '../../..', sabotage.file), 'utf8')
   expect(sabotagedSource(source, sabotage)).toContain(sabotage.by)
 })

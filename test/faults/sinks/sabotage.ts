@@ -40,12 +40,21 @@ export const codeSabotages: Readonly<Record<string, CodeSabotage>> = {
   },
 }
 
+/** The same for the suite of poison. */
+export const poisonSabotages: Readonly<Record<string, CodeSabotage>> = {
+  'swallow-letters': {
+    file: 'streams/src/sink/dead-letter.ts',
+    replace: 'if (letters.length === 0) return',
+    by: 'if (letters.length >= 0) return',
+  },
+}
+
 const hooks = join(import.meta.dirname, 'sabotage-hooks.ts')
 const root = join(import.meta.dirname, '../../..')
 
 /** The modules that a sink has to load first for a sabotage; none for one that does not change code. */
 export function preloadOf(name: string | undefined, folder: string): readonly string[] {
-  const sabotage = name === undefined ? undefined : codeSabotages[name]
+  const sabotage = name === undefined ? undefined : (codeSabotages[name] ?? poisonSabotages[name])
   if (sabotage === undefined) return []
   const { file, replace, by } = sabotage
   const settings = { url: pathToFileURL(join(root, file)).href, replace, by }

@@ -1,0 +1,22 @@
+/** How long a letter, or what is behind its record, is waited for before it counts as missing. */
+export const waitMsMax = 30_000
+
+/**
+ * A letter comes within a second, after the sink has cut its batch: the age of a batch, of a second in the sink of ClickHouse and in that of API logs, comes before. On a
+ * machine that others use at the same time this is the first that fails.
+ */
+export const letterMsMax = 2_000
+
+/** What a sink may grow by all of it. */
+export const growthBytesMax = 50 * 1024 * 1024
+
+/** CPU of a whole sink from a poisoned record's acknowledgement to its letter: what it does all the time is in it. */
+export const cpuMsMax = 500
+
+/** Sound records of each topic before the first poison: so that what is measured is warm. */
+export const warmRecords = 2_000
+
+/** Between two looks. */
+export const pollMs = 10
+
+export const readyDeadlineMs = 120_000
