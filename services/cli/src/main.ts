@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { createLogger, runMain, waitFor } from '@millrace/kit'
 import { openReconciler } from '@millrace/operations'
 import { openRegistry, SchemaError, topics } from '@millrace/schemas'
@@ -20,10 +23,10 @@ import {
   clickHouseConfig,
   consumersConfig,
   kafkaConfig,
+  leadKeyOf,
   mysqlConfig,
   provisionConfig,
   registryConfig,
-  leadKeyOf,
 } from './config.ts'
 import { runDlq } from './dead-letters/dlq.ts'
 import { runKeys } from './keys.ts'
@@ -51,6 +54,8 @@ Whether everything has arrived (all of the above, and the registry):
   reconcile [--from TIME] [--to TIME] [--topic events|leads|api-logs] [--bound SECONDS] [--json]
                                compare what was acknowledged, what is in Kafka and what is stored; the last hour unless told
                                otherwise; exit code 1 when something older than the bound (300 s) is not where it should be
+  replay --topic events|stats --from TIME [--to TIME] --into-table NAME
+                               read a range of a topic again, into a new table beside the running sinks; safe to repeat
 
 Accounts (MILLRACE_MYSQL_HOST, _PORT, _USER, _PASSWORD, _DATABASE; passwords of accounts come on standard input):
   users list
@@ -90,6 +95,7 @@ async function run(args: readonly string[]): Promise<void> {
     return await runDlq(rest, { broker, topics: withLetters, print, tell })
   }
   if (command === 'reconcile') return await withMysql((mysql) => reconcile(rest, mysql))
+  if (command === 'replay') return await runReplay(rest)
   if (command === 'users') {
     const readPassword = () => readPasswordFrom(process.stdin)
     return await withMysql((mysql) => runUsers(rest, { users: createUserRepository(mysql), readPassword, print, tell }))
@@ -113,6 +119,14 @@ async function withMysql(work: (mysql: Mysql) => Promise<void>): Promise<void> {
   } finally {
     await mysql.close()
   }
+}
+
+/** A program of the sink's, whose code it writes with: services do not import each other. */
+async function runReplay(args: readonly string[]): Promise<void> {
+  const program = fileURLToPath(new URL('../../sink-clickhouse/src/replay-main.ts', import.meta.url))
+  const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' })
+  const [code] = await once(child, 'exit')
+  process.exitCode = typeof code === 'number' ? code : 1
 }
 
 async function reconcile(args: readonly string[], mysql: Mysql): Promise<void> {

@@ -33,6 +33,8 @@ const spec = {
     default: 'millrace-processor',
     pattern: /^[a-zA-Z0-9._-]{1,200}$/,
   }),
+  /** Where results go: another topic for a processor that computes history anew beside the one that runs. It must exist. */
+  statsTopic: envString('MILLRACE_STATS_TOPIC', { default: 'stats', pattern: /^[a-zA-Z0-9._-]{1,249}$/ }),
   guarantee: envEnum('MILLRACE_PROCESSING_GUARANTEE', ['exactly_once', 'at_least_once'], { default: 'exactly_once' }),
   /** Subscribers see a result at most about this much later. */
   commitIntervalMs: envInt('MILLRACE_COMMIT_INTERVAL_MS', { default: 100, min: 10, max: 60_000 }),

@@ -67,12 +67,13 @@ runMain(async () => {
     }),
     { logger, signal: shutdown.signal, isRetryable: (error) => error instanceof SchemaError && isPassing(error) },
   )
-  const { graceMs, retentionMs } = config
+  const { graceMs, retentionMs, statsTopic } = config
   const topology = buildTopology({
     events: countedEvents(codecs.events),
     stats: statsSerde(codecs.stats),
     graceMs,
     retentionMs,
+    statsTopic,
   })
   const stores = await openStores(config, { names: storeNames(topology), logger, signal: shutdown.signal })
   shutdown.onClose('state', () => stores.close())

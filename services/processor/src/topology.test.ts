@@ -13,12 +13,17 @@ const stats: Serde<EventStats> = {
   write: (value) => statsCodec.encode(value),
 }
 const day = 86_400_000
-const topology = () =>
-  buildTopology({ events: countedEvents(eventCodec), stats, graceMs: 60_000, retentionMs: 7 * day })
+const topology = (change: { readonly statsTopic?: string } = {}) =>
+  buildTopology({ events: countedEvents(eventCodec), stats, graceMs: 60_000, retentionMs: 7 * day, ...change })
 const arrivedMs = Date.UTC(2026, 10, 21)
 
 it('is five intervals over one repartition', () => {
   expect(describe(topology())).toMatchSnapshot()
+})
+
+it('has all its results go to another topic when it computes history anew', () => {
+  const sinks = describe(topology({ statsTopic: 'stats.again' })).match(/\(topic: stats[^)]*\)/g)
+  expect(sinks).toEqual(statsIntervalNames.map(() => '(topic: stats.again)'))
 })
 
 it('gives the figures of every interval, whatever the order and partitions of the events', async () => {

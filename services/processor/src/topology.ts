@@ -19,13 +19,21 @@ export interface StatisticsOptions {
   readonly graceMs: number
   /** A window is kept for this long after its last event has arrived. */
   readonly retentionMs: number
+  /** Where results go; default `stats`. Another one for a processor that computes history anew, whose results nobody must take for the present. */
+  readonly statsTopic?: string
 }
 
 /**
  * The program: events to statistics per event type, in every interval, updated at each commit and final when a window has come to rest.
  * Records' timestamps are the times at which events arrived; their own times choose the windows (docs/decisions/0004).
  */
-export function buildTopology({ events, stats, graceMs, retentionMs }: StatisticsOptions): Topology {
+export function buildTopology({
+  events,
+  stats,
+  graceMs,
+  retentionMs,
+  statsTopic = 'stats',
+}: StatisticsOptions): Topology {
   const builder = new StreamsBuilder()
   const partials = builder
     .stream('events', { key: utf8, value: events, arrivalTime: true })
@@ -47,7 +55,7 @@ export function buildTopology({ events, stats, graceMs, retentionMs }: Statistic
           value: { event_type, interval, window_start, window_end, ...result, final, updated_at: updatedAtMs },
         }),
       )
-      .to('stats', {
+      .to(statsTopic, {
         key: utf8,
         value: stats,
         partitionOf: ({ value }, partitions) => partitionOfKey(Buffer.from(value.event_type), partitions),

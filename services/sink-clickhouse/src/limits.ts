@@ -29,3 +29,10 @@ export const timestampMaxMs = dateTime64MaxMs
 
 /** Writing out what is held, when the service stops. */
 export const closeFlushMs = 5_000
+
+/** One wait of a replay for records. */
+export const replayPollMs = 500
+/** A topic that brings nothing for this long before the end of a replay's range has a broker that is away, or a transaction that nobody ends. */
+export const replaySilenceMsMax = 60_000
+/** Attempts of a replay at one batch: some minutes of a database that is away, and then somebody should look. */
+export const replayAttemptsMax = 30

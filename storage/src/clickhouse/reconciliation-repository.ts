@@ -66,11 +66,9 @@ export interface ReconciliationRepository {
   ): Promise<readonly number[]>
 }
 
-const dayMs = 86_400_000
-
-/** One text for all events that ClickHouse merges into one row. */
+/** One text for all events that ClickHouse merges into one row: a producer that sends an event again sends the same. */
 export function eventKeyText({ eventId, userId, eventType, timestampMs }: EventKey): string {
-  return JSON.stringify([eventId, userId, eventType, Math.floor(timestampMs / dayMs)])
+  return JSON.stringify([eventId, userId, eventType, timestampMs])
 }
 
 /** The repository of what reconciliation asks. */
@@ -131,8 +129,8 @@ export function createReconciliationRepository(clickHouse: ClickHouse): Reconcil
                   AND event_id IN {event_ids:Array(String)}`,
           params: {
             event_ids: chunk.map(({ eventId }) => eventId),
-            from_ms: Math.floor(first / dayMs) * dayMs,
-            to_ms: Math.floor(last / dayMs) * dayMs + dayMs,
+            from_ms: first,
+            to_ms: last + 1,
           },
           signal,
         })
