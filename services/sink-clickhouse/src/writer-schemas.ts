@@ -62,7 +62,8 @@ export function createWriterSchemas(options: {
       // The sink waits for the column of a new field. It must not wait for that of a schema that has nothing to do with the topic.
       const isNewer = names.some((name) => !readerFields.some((field) => field.name === name))
       if (isNewer && !(await registry.isVersionOf(topic, schemaId))) {
-        throw new Error(`it has fields that the topic's schema has not, and is no version of it`)
+        const message = `schema id ${schemaId} has fields that the schema of ${topic} has not, and is no version of it`
+        return { code: 'UNKNOWN_SCHEMA', message }
       }
       const fieldNames = [...placeFields.map(({ name }) => name), ...names]
       return { schemaId, fieldNames, containerSchema: withPlace(schema), walk: compileWalk(schema) }
