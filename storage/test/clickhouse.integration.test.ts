@@ -227,6 +227,8 @@ describe('StatsRepository.range', () => {
     expect(await stats.range({ ...query, limit: 1 })).toHaveLength(1)
     expect(await stats.range({ ...query, toMs: startMs + 1, limit: 10 })).toHaveLength(1)
     expect(await stats.range({ ...query, interval: '1m', limit: 10 })).toEqual([])
+    const gone = stats.range({ ...query, limit: 10, signal: AbortSignal.abort() })
+    await expect(gone, 'nobody waits').rejects.toMatchObject({ code: 'CANCELLED' })
   })
 })
 

@@ -7,6 +7,8 @@ import {
   pingTimeoutMs,
   queryGraceMs,
   queryMemoryBytesMax,
+  queryResultBytesMax,
+  queryResultRowsMax,
   querySecondsMax,
   queryThreadsMax,
 } from './limits.ts'
@@ -65,6 +67,13 @@ export interface ClickHouse {
   ping(): Promise<void>
   /** Closes idle connections; idempotent. */
   close(): Promise<void>
+}
+
+/** What is read whole into memory here is bounded there: an error, not a part of the answer. */
+const resultBounds: ClickHouseSettings = {
+  max_result_rows: String(queryResultRowsMax),
+  max_result_bytes: String(queryResultBytesMax),
+  result_overflow_mode: 'throw',
 }
 
 /** Sent with every query. */
@@ -143,7 +152,7 @@ export function openClickHouse(options: ClickHouseOptions): ClickHouse {
           query: sql,
           query_params: params,
           format: 'JSONEachRow',
-          clickhouse_settings: { max_execution_time: secondsMax },
+          clickhouse_settings: { ...resultBounds, max_execution_time: secondsMax },
           abort_signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
         })
         return await result.json<Row>()

@@ -8,6 +8,9 @@ export const rangeRowsMax = 20_000
 export const querySecondsMax = 10
 export const queryMemoryBytesMax = 2 * 1024 ** 3
 export const queryThreadsMax = 4
+/** A page has 1,001 events and a range 20,001 windows; what reconciles a day reads more, and is bounded by its bytes first. */
+export const queryResultRowsMax = 5_000_000
+export const queryResultBytesMax = 256 * 1024 ** 2
 
 /** The client gives up after the server should have. */
 export const queryGraceMs = 5_000

@@ -33,6 +33,8 @@ export interface StatsQuery {
   readonly limit: number
   /** Which windows count when there are more than `limit`; the answer is in the same order either way. Default `oldest`. */
   readonly keep?: 'oldest' | 'newest' | undefined
+  /** Aborted when nobody waits for the answer any more: then `CANCELLED` is thrown, and the query ends on the server. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Window statistics in ClickHouse. */
@@ -44,7 +46,7 @@ export interface StatsRepository {
 /** The repository of `stats`. */
 export function createStatsRepository(clickHouse: ClickHouse): StatsRepository {
   return {
-    async range({ eventType, interval, fromMs, toMs, limit, keep = 'oldest' }) {
+    async range({ eventType, interval, fromMs, toMs, limit, keep = 'oldest', signal }) {
       if (!Number.isInteger(limit) || limit < 1 || limit > rangeRowsMax) {
         throw new StorageError('INVALID_QUERY', `limit must be from 1 to ${rangeRowsMax}; got ${limit}`)
       }
@@ -67,6 +69,7 @@ export function createStatsRepository(clickHouse: ClickHouse): StatsRepository {
           rows: limit,
           ...(eventType === undefined ? {} : { event_type: eventType }),
         },
+        signal,
       })
       const found = rows.map(toStats)
       return keep === 'oldest' ? found : found.reverse()

@@ -10,6 +10,8 @@ export interface StatsRange {
   readonly limit: number
   /** Which end counts when there are more than `limit`; the answer is in the order of window starts, then event types, either way. */
   readonly keep: 'oldest' | 'newest'
+  /** Aborted when nobody waits for the answer any more: what the store is asked then ends there, too. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Windows that are not in memory any more. Throws when the store does not answer. */

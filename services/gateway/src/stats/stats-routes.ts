@@ -144,7 +144,8 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
         ...problemResponses('STORE_UNAVAILABLE'),
       },
     },
-    handler: async ({ query, url: question }, reply) => {
+    handler: async (request, reply) => {
+      const { query, url: question } = request
       const version = deps.stats.version()
       const known = answers.get(question, version)
       if (known !== undefined) return sendJson(reply, known)
@@ -159,6 +160,7 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
         toMs: toMs ?? timeMaxMs,
         limit: query.limit ?? statsLimitDefault,
         keep: fromMs === undefined ? 'newest' : 'oldest',
+        signal: request.signal,
       })
       const text = JSON.stringify({
         event_type: query.event_type ?? null,
