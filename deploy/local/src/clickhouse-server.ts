@@ -19,7 +19,12 @@ async function serve(): Promise<void> {
   const dataFolder = join(config.dataFolder, 'engine')
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 })
   const engine = await openEngine(dataFolder, config.database)
-  const server = createHttpInterface({ engine, account: config, uploadFolder: join(config.dataFolder, 'uploads'), log })
+  const server = createHttpInterface({
+    engine,
+    accounts: config.accounts,
+    uploadFolder: join(config.dataFolder, 'uploads'),
+    log,
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port: config.port, host: '127.0.0.1' }, resolve)
@@ -31,7 +36,8 @@ async function serve(): Promise<void> {
     if (stopping) return
     stopping = true
     log(`${signal}: finishing running queries`)
-    // Statements cannot be interrupted inside the engine; what was acknowledged is on disk either way.
+    // What is not finished soon is killed; what was acknowledged is on disk either way.
+    setTimeout(() => engine.kill().catch((error: unknown) => log(String(error))), limits.killAfterMs).unref()
     setTimeout(() => process.exit(0), limits.drainMs).unref()
     server.close(() => {
       engine.close().then(

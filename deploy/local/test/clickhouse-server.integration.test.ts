@@ -2,21 +2,23 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
+import { Readable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
+import { brotliDecompressSync, gunzipSync, gzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import avro from 'avsc'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { freePorts } from '../src/ports.ts'
 
 const program = fileURLToPath(new URL('../src/clickhouse-server.ts', import.meta.url))
 // Most of these tests provoke errors; the client would print each.
 const log = { level: ClickHouseLogLevel.OFF }
 const account = { user: 'millrace', password: randomUUID() }
+const reader = { username: 'dashboards', password: randomUUID() }
 let folder: string
 let url: string
 let port: number
@@ -35,6 +37,8 @@ async function startServer(): Promise<void> {
       MILLRACE_CLICKHOUSE_USER: account.user,
       MILLRACE_CLICKHOUSE_PASSWORD: account.password,
       MILLRACE_CLICKHOUSE_DATABASE: 'millrace',
+      MILLRACE_CLICKHOUSE_READER_USER: reader.username,
+      MILLRACE_CLICKHOUSE_READER_PASSWORD: reader.password,
     },
   })
   await new Promise<void>((resolve, reject) => {
@@ -123,6 +127,85 @@ describe('accounts', () => {
   })
 })
 
+describe('readers', () => {
+  const asReader = async <T>(work: (client: ClickHouseClient) => Promise<T>): Promise<T> => {
+    const readerClient = createClient({ url, ...reader, database: 'millrace', log })
+    try {
+      return await work(readerClient)
+    } finally {
+      await readerClient.close()
+    }
+  }
+
+  it('an account that only reads may set what a query takes, and change nothing', async () => {
+    await asReader(async (readerClient) => {
+      const settings = { max_block_size: '123' }
+      const found = await readerClient.query({
+        query: `SELECT count() AS n, getSetting('max_block_size') AS size FROM ${table}`,
+        format: 'JSONEachRow',
+        clickhouse_settings: settings,
+      })
+      expect(await found.json()).toMatchObject([{ size: expect.anything() }])
+      for (const query of [
+        `DROP TABLE ${table}`,
+        'CREATE TABLE t2 (x UInt8) ENGINE = Memory',
+        `TRUNCATE TABLE ${table}`,
+      ]) {
+        await expect(readerClient.command({ query }), query).rejects.toMatchObject({ type: 'READONLY' })
+      }
+      const insert = readerClient.insert({ table, values: [{ id: 1, name: 'a' }], format: 'JSONEachRow' })
+      await expect(insert).rejects.toMatchObject({ type: 'READONLY' })
+      const raised = readerClient.command({ query: `DROP TABLE ${table}`, clickhouse_settings: { readonly: '0' } })
+      await expect(raised, 'nobody gives himself more').rejects.toMatchObject({ type: 'READONLY' })
+    })
+    expect(await count()).toBe(0)
+  })
+
+  it('readonly = 1 takes no setting in the query either', async () => {
+    const response = await post('SELECT 1 SETTINGS max_block_size = 10', { parameters: { readonly: '1' } })
+    expect(response.headers.get('x-clickhouse-exception-code')).toBe('164')
+    expect(await (await post('SELECT 1', { parameters: { readonly: '1' } })).text()).toBe('1\n')
+  })
+})
+
+describe('ending a query', () => {
+  const slow = 'SELECT sum(sleepEachRow(0.5)) FROM numbers(200)'
+  const settings = { max_block_size: '1', function_sleep_max_microseconds_per_block: '1000000000' } as const
+  const running = async (id: string) =>
+    (
+      await rows<{ n: string }>(
+        `SELECT count() AS n FROM system.processes WHERE startsWith(Settings['log_comment'], {id:String})`,
+        { id },
+      )
+    )[0]?.n
+
+  it('KILL QUERY takes the id that the client has given', async () => {
+    const query_id = randomUUID()
+    const killed = client.query({ query: slow, format: 'JSON', query_id, clickhouse_settings: settings })
+    const ended = expect(killed).rejects.toMatchObject({ type: 'QUERY_WAS_CANCELLED' })
+    await vi.waitUntil(async () => Number(await running(query_id)) === 1, { timeout: 30_000 })
+    await client.command({ query: `KILL QUERY WHERE query_id = '${query_id}' ASYNC` })
+    await ended
+  })
+
+  it('a client that leaves ends what it asked, when it said so', async () => {
+    const query_id = randomUUID()
+    const gone = new AbortController()
+    const asked = client.query({
+      query: slow,
+      format: 'JSON',
+      query_id,
+      abort_signal: gone.signal,
+      clickhouse_settings: { ...settings, cancel_http_readonly_queries_on_client_close: 1 },
+    })
+    const ended = expect(asked).rejects.toThrow()
+    await vi.waitUntil(async () => Number(await running(query_id)) === 1, { timeout: 30_000 })
+    gone.abort()
+    await ended
+    await vi.waitUntil(async () => Number(await running(query_id)) === 0, { timeout: 30_000 })
+  })
+})
+
 describe('errors', () => {
   it.each([
     ['SELECT 1 x y z', '62', 'SYNTAX_ERROR', 400],
@@ -156,7 +239,7 @@ describe('errors', () => {
   })
 
   it('reaches the client when it happens in the middle of a stream', async () => {
-    const query = 'SELECT throwIf(number = 3000000) FROM numbers(10000000)'
+    const query = 'SELECT throwIf(number = 500000) FROM numbers(1000000)'
     const result = await client.query({ query, format: 'JSONEachRow' })
     // Always an error; the client knows its code only when the last packet happens to hold all of it.
     await expect(result.json()).rejects.toThrow()
@@ -254,6 +337,78 @@ describe('rows in and out', () => {
     const result = await compressing.query({ query: `SELECT * FROM ${table} ORDER BY id`, format: 'JSONEachRow' })
     expect(await result.json()).toHaveLength(10_000)
     await compressing.close()
+  })
+
+  it.each([
+    ['gzip', gunzipSync],
+    ['zstd', zstdDecompressSync],
+    ['deflate', inflateSync],
+    ['br', brotliDecompressSync],
+  ] as const)('answers in %s, whole and streamed', async (encoding, decode) => {
+    for (const format of ['JSONCompact', 'JSONEachRow']) {
+      const query = `SELECT number FROM numbers(20000) FORMAT ${format} SETTINGS output_format_write_statistics = 0`
+      const packed = await bytesOf(query, encoding)
+      expect(packed.encoding).toBe(encoding)
+      expect(decode(packed.bytes).toString()).toBe(await (await post(query)).text())
+      expect(packed.bytes.length).toBeLessThan(100_000)
+    }
+  })
+
+  it.each(['RowBinaryWithNamesAndTypes', 'Native', 'Parquet', 'Arrow', 'MsgPack'] as const)(
+    'hands %s back as it was given out',
+    async (format) => {
+      await client.insert({
+        table,
+        values: [
+          { id: 1, name: 'ä' },
+          { id: 2, name: '' },
+        ],
+        format: 'JSONEachRow',
+      })
+      const answer = await post(`SELECT id + 10 AS id, name FROM ${table} ORDER BY id FORMAT ${format}`)
+      expect(answer.headers.get('content-type')).toContain('application/octet-stream')
+      const body = new Uint8Array(await answer.arrayBuffer())
+      expect((await post(`INSERT INTO ${table} FORMAT ${format}`, { body })).status).toBe(200)
+      expect(await (await post(`SELECT id, name FROM ${table} ORDER BY id`)).text()).toBe('1\tä\n2\t\n11\tä\n12\t\n')
+    },
+  )
+
+  it('inserts from a stream, and reads row by row into one', async () => {
+    const lines = Readable.from(
+      Array.from({ length: 5_000 }, (_, id) => `${id}\trow ${id}\n`),
+      { objectMode: false },
+    )
+    await client.insert({ table, values: lines, format: 'TabSeparated' })
+    const objects = Readable.from(Array.from({ length: 500 }, (_, id) => ({ id: 10_000 + id, name: 'object' })))
+    await client.insert({ table, values: objects, format: 'JSONEachRow' })
+    const result = await client.query({ query: `SELECT id, name FROM ${table} ORDER BY id`, format: 'JSONEachRow' })
+    let seen = 0
+    for await (const chunk of result.stream<{ name: string }>()) {
+      for (const row of chunk) if (row.json().name !== '') seen++
+    }
+    expect(seen).toBe(5_500)
+    const { stream, query_id } = await client.exec({
+      query: `SELECT count() FROM ${table} FORMAT CSV`,
+      query_id: 'mine',
+    })
+    expect(await text(stream)).toBe('5500\n')
+    expect(query_id).toBe('mine')
+  })
+
+  it('tells what a dashboard asks first: versions, databases, tables and columns', async () => {
+    expect(await rows('SELECT version() AS version, timezone() AS zone')).toEqual([
+      { version: expect.stringMatching(/^\d+\.\d+/), zone: expect.any(String) },
+    ])
+    expect(await rows("SELECT name FROM system.databases WHERE name = 'millrace'")).toEqual([{ name: 'millrace' }])
+    const tables = "SELECT name FROM system.tables WHERE database = 'millrace' AND name = {table:String}"
+    expect(await rows(tables, { table })).toEqual([{ name: table }])
+    expect(
+      await rows('SELECT name, type FROM system.columns WHERE table = {table:String} ORDER BY position', { table }),
+    ).toEqual([
+      { name: 'id', type: 'UInt64' },
+      { name: 'name', type: 'String' },
+    ])
+    expect(await rows(`DESCRIBE TABLE ${table}`)).toHaveLength(2)
   })
 
   it.each(['JSON', 'JSONCompact', 'JSONEachRow', 'CSVWithNames', 'TabSeparatedWithNamesAndTypes', 'Pretty'] as const)(
@@ -371,6 +526,28 @@ describe('after SIGKILL', () => {
     expect(await count()).toBe(1)
   })
 
+  it('kills what runs too long after SIGTERM, ends in order, and comes back', async () => {
+    const settings = { max_block_size: '1', function_sleep_max_microseconds_per_block: '1000000000' } as const
+    const query_id = randomUUID()
+    const slow = client.query({
+      query: 'SELECT sum(sleepEachRow(0.5)) FROM numbers(1000)',
+      query_id,
+      clickhouse_settings: settings,
+      format: 'JSON',
+    })
+    const ended = expect(slow).rejects.toMatchObject({ type: 'QUERY_WAS_CANCELLED' })
+    const running =
+      "SELECT count() AS n FROM system.processes WHERE startsWith(Settings['log_comment'], {query_id:String})"
+    await vi.waitUntil(async () => Number((await rows<{ n: string }>(running, { query_id }))[0]?.n) === 1, {
+      timeout: 30_000,
+    })
+    await endServer('SIGTERM')
+    await ended
+    expect(server.exitCode).toBe(0)
+    await startServer()
+    expect(await count()).toBe(0)
+  })
+
   it('ends in order at SIGTERM and comes back with its data', async () => {
     await client.insert({ table, values: [{ id: 1, name: 'a' }], format: 'JSONEachRow' })
     await endServer('SIGTERM')
@@ -379,6 +556,19 @@ describe('after SIGKILL', () => {
     expect(await count()).toBe(1)
   })
 })
+
+/** An answer as it comes over the wire: `fetch` would unpack it. */
+async function bytesOf(query: string, encoding: string): Promise<{ encoding: string | undefined; bytes: Buffer }> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const options = {
+    method: 'POST',
+    auth: `${account.user}:${account.password}`,
+    headers: { 'accept-encoding': encoding },
+  }
+  request(`${url}/?enable_http_compression=1`, options, resolve).once('error', reject).end(query)
+  const response = await promise
+  return { encoding: response.headers['content-encoding'], bytes: await buffer(response) }
+}
 
 /** An Avro object container with these rows. */
 async function container(records: readonly { id: number; name: string }[]): Promise<Buffer> {

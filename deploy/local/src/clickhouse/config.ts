@@ -1,13 +1,18 @@
 import { isAbsolute } from 'node:path'
+import type { Account } from './credentials.ts'
+import type { ReadOnly } from './engine.ts'
 
 /** What the ClickHouse process needs to know. */
 export interface ClickhouseConfig {
   readonly port: number
   readonly dataFolder: string
-  readonly user: string
-  readonly password: string
+  /** The one that may do everything, and one that may only read, when it has a password. */
+  readonly accounts: readonly Account[]
   readonly database: string
 }
+
+const isName = (value: string) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(value)
+const isPassword = (value: string) => value.length >= 8
 
 /** Reads the configuration; throws one error that lists every problem. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): ClickhouseConfig {
@@ -17,14 +22,19 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     if (!valid(value)) problems.push(`${name} must be ${wanted}`)
     return value
   }
-  const isName = (value: string) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(value)
+  const account = (prefix: string, readonly: ReadOnly): Account => ({
+    user: need(`${prefix}_USER`, isName, 'a user name'),
+    password: need(`${prefix}_PASSWORD`, isPassword, 'a password of at least 8 characters'),
+    readonly,
+  })
+  const owner = account('MILLRACE_CLICKHOUSE', 0)
+  const readers = environment.MILLRACE_CLICKHOUSE_READER_PASSWORD ? [account('MILLRACE_CLICKHOUSE_READER', 2)] : []
   const config: ClickhouseConfig = Object.freeze({
     port: Number(
       need('MILLRACE_CLICKHOUSE_PORT', (value) => /^\d{1,5}$/.test(value) && Number(value) < 65_536, 'a port'),
     ),
     dataFolder: need('MILLRACE_CLICKHOUSE_DATA_DIR', isAbsolute, 'an absolute folder'),
-    user: need('MILLRACE_CLICKHOUSE_USER', isName, 'a user name'),
-    password: need('MILLRACE_CLICKHOUSE_PASSWORD', (value) => value.length >= 8, 'a password of at least 8 characters'),
+    accounts: [owner, ...readers],
     database: need('MILLRACE_CLICKHOUSE_DATABASE', isName, 'a database name'),
   })
   if (problems.length > 0)

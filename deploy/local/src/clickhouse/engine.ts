@@ -2,8 +2,13 @@ import { drainPending, Session } from 'chdb'
 import { ClickhouseFailure, type FailureNames, toFailure } from './failure.ts'
 import { limits } from './limits.ts'
 
+/** How much a statement may change: everything; nothing but settings; nothing. As ClickHouse's setting `readonly` has it. */
+export type ReadOnly = 0 | 2 | 1
+
 /** One statement with everything that goes with it. */
 export interface EngineQuery {
+  /** The client's name for it, by which it can be killed. */
+  readonly id: string
   readonly sql: string
   /** The output format, when the statement names none. */
   readonly format: string
@@ -11,7 +16,7 @@ export interface EngineQuery {
   readonly settings: ReadonlyMap<string, string>
   /** Values of `{name:Type}`, in ClickHouse's escaped text form. */
   readonly parameters: ReadonlyMap<string, string>
-  readonly readonly: boolean
+  readonly readonly: ReadOnly
 }
 
 /** What a statement did, and its rows in the format asked for. */
@@ -30,6 +35,8 @@ export interface Engine {
   readonly run: (query: EngineQuery) => Promise<EngineResult>
   /** Runs a SELECT and hands its rows on as they come. Only for formats whose chunks can be put one after another. */
   readonly stream: (query: EngineQuery, signal: AbortSignal) => AsyncGenerator<Uint8Array>
+  /** Ends a running statement, if there is one with this id: whoever waits for it gets QUERY_WAS_CANCELLED. Without an id, every statement. */
+  readonly kill: (id?: string) => Promise<void>
   /** Waits for the running statements and closes the data folder. Idempotent. */
   readonly close: () => Promise<void>
 }
@@ -85,6 +92,16 @@ export async function openEngine(folder: string, database: string): Promise<Engi
         slots.give()
       }
     },
+    kill: async (id) => {
+      // Takes no slot: it must work when all are taken.
+      const session = new Session(folder)
+      try {
+        const which = id === undefined ? "query NOT ILIKE 'KILL%'" : `${runningId} = ${quote(id)}`
+        await session.queryAsync(`KILL QUERY WHERE ${which} ASYNC`)
+      } finally {
+        session.close()
+      }
+    },
     close: () => {
       closing ??= (async () => {
         await drainPending()
@@ -96,6 +113,9 @@ export async function openEngine(folder: string, database: string): Promise<Engi
   }
 }
 
+/** The client's id of a running statement; the engine's own is another. */
+export const runningId = "splitByChar('\\n', Settings['log_comment'])[1]"
+
 /** The settings of a request as statements of its connection: the bounds first, so that a request may set its own. */
 function prologue(query: EngineQuery, bounds: Readonly<Record<string, string>>): string {
   const settings = new Map<string, string>([
@@ -106,10 +126,12 @@ function prologue(query: EngineQuery, bounds: Readonly<Record<string, string>>):
     ['max_execution_time', String(limits.querySecondsMax)],
     ...Object.entries(bounds),
     ...query.settings,
+    ['log_comment', `${query.id}\n${query.settings.get('log_comment') ?? ''}`],
     ...[...query.parameters].map(([name, value]): [string, string] => [`param_${name}`, value]),
-    // Last, since nothing can be set after it.
-    ...(query.readonly ? [['readonly', '2'] as const] : []),
   ])
+  // Last, since nothing can be set after it.
+  settings.delete('readonly')
+  if (query.readonly !== 0) settings.set('readonly', String(query.readonly))
   const assignments = [...settings].map(([name, value]) => `${name} = ${quote(value)}`)
   const use = query.database === undefined ? '' : `USE ${quoteIdentifier(query.database)}; `
   return `${use}SET ${assignments.join(', ')}`

@@ -1,22 +1,23 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { PassThrough, type Writable } from 'node:stream'
-import { createGzip } from 'node:zlib'
+import { PassThrough, type Transform, type Writable } from 'node:stream'
+import { constants, createBrotliCompress, createDeflate, createGzip, createZstdCompress } from 'node:zlib'
 import { type Account, authenticate } from './credentials.ts'
-import type { Engine, EngineQuery, EngineResult } from './engine.ts'
+import { type Engine, type EngineQuery, type EngineResult, type ReadOnly, runningId } from './engine.ts'
 import { ClickhouseFailure, toFailure } from './failure.ts'
 import { limits } from './limits.ts'
 import { canStream, contentType, defaultFormat } from './output-format.ts'
 import { type RequestBody, readBody } from './request-body.ts'
-import { readingFrom, readStatement, type Statement } from './statement.ts'
+import { killingBy, readingFrom, readStatement, type Statement } from './statement.ts'
 
 /** What the interface works with. `uploadFolder` is emptied at the start: it holds bodies of running inserts. */
 export interface HttpInterfaceOptions {
   readonly engine: Engine
-  readonly account: Account
+  readonly accounts: readonly Account[]
   readonly uploadFolder: string
   readonly log: (line: string) => void
 }
@@ -70,8 +71,8 @@ async function handle(
       )
       return
     }
-    authenticate(options.account, request.headers, url.searchParams)
-    await answerQuery(options, request, response, url.searchParams)
+    const account = authenticate(options.accounts, request.headers, url.searchParams)
+    await answerQuery(options, { request, response, parameters: url.searchParams, account, queryId })
   } catch (error) {
     answerFailure(options, response, toFailure(error, new Map()))
     // What is left of the body is not read: the connection cannot be used again.
@@ -79,28 +80,51 @@ async function handle(
   }
 }
 
-async function answerQuery(
-  options: HttpInterfaceOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-  parameters: URLSearchParams,
-): Promise<void> {
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly parameters: URLSearchParams
+  readonly account: Account
+  readonly queryId: string
+}
+
+async function answerQuery(options: HttpInterfaceOptions, exchange: Exchange): Promise<void> {
+  const { request, response, parameters } = exchange
   refuseUnsupported(request, parameters)
   const encoding = request.headers['content-encoding']?.trim().toLowerCase()
   const body = await readBody(request, encoding)
   const file = join(options.uploadFolder, `${randomUUID()}.rows`)
   try {
     const { sql, statement } = await readQuery(body, parameters.get('query') ?? '', file)
-    const query = toEngineQuery(sql, request, parameters)
+    const query = toEngineQuery(sql, exchange)
     const format = formatOf(statement) ?? query.format
     response.setHeader('X-ClickHouse-Format', format)
     response.setHeader('Content-Type', contentType(format))
     const whole = statement.kind !== 'select' || !canStream(format) || isOn(parameters.get('wait_end_of_query'))
-    const output = { response, compress: wantsGzip(request, parameters) }
-    if (whole) await answerWhole(await options.engine.run(query), statement, output)
+    const output = { response, encoding: encodingOf(request, parameters) }
+    if (whole) await answerWhole(await runWatched(options, query, { ...exchange, statement }), statement, output)
     else await answerStream(options, query, output)
   } finally {
     await rm(file, { force: true })
+  }
+}
+
+/** Runs a statement to its end, or, when it only reads and the request wishes so, until its client has gone. */
+async function runWatched(
+  options: HttpInterfaceOptions,
+  query: EngineQuery,
+  { response, parameters, statement }: Exchange & { readonly statement: Statement },
+): Promise<EngineResult> {
+  const reads = statement.kind === 'select' || statement.kind === 'rows'
+  const endsWithClient = reads && isOn(parameters.get('cancel_http_readonly_queries_on_client_close'))
+  const onClose = () => {
+    options.engine.kill(query.id).catch((error: unknown) => options.log(`could not end a query: ${error}`))
+  }
+  if (endsWithClient) response.once('close', onClose)
+  try {
+    return await options.engine.run(query)
+  } finally {
+    response.off('close', onClose)
   }
 }
 
@@ -140,7 +164,7 @@ function wholeText(body: RequestBody): string {
   )
 }
 
-function toEngineQuery(sql: string, request: IncomingMessage, url: URLSearchParams): EngineQuery {
+function toEngineQuery(sql: string, { request, parameters: url, account, queryId }: Exchange): EngineQuery {
   const settings = new Map<string, string>()
   const parameters = new Map<string, string>()
   for (const [name, value] of url) {
@@ -148,14 +172,26 @@ function toEngineQuery(sql: string, request: IncomingMessage, url: URLSearchPara
     else if (!reserved.has(name)) settings.set(requireName(name), value)
   }
   return {
-    sql,
+    id: queryId,
+    sql: killingBy(runningId, sql),
     settings,
     parameters,
     format: requireName(url.get('default_format') ?? String(request.headers['x-clickhouse-format'] ?? defaultFormat)),
     database: url.get('database') || String(request.headers['x-clickhouse-database'] ?? '') || undefined,
-    // As on a server: a GET never writes.
-    readonly: request.method !== 'POST',
+    readonly: strictest([account.readonly, wished(settings.get('readonly')), request.method === 'POST' ? 0 : 2]),
   }
+}
+
+/** What the request asks for itself, in a setting. */
+function wished(readonly: string | undefined): ReadOnly {
+  if (readonly === undefined || readonly === '0') return 0
+  return readonly === '2' ? 2 : 1
+}
+
+/** As on a server: a GET never writes, and nobody gives himself more than his account has. */
+function strictest(levels: readonly ReadOnly[]): ReadOnly {
+  if (levels.includes(1)) return 1
+  return levels.includes(2) ? 2 : 0
 }
 
 async function answerWhole(result: EngineResult, statement: Statement, output: Output): Promise<void> {
@@ -171,7 +207,7 @@ async function answerWhole(result: EngineResult, statement: Statement, output: O
     elapsed_ns: String(Math.round(result.elapsedS * 1e9)),
   }
   output.response.setHeader('X-ClickHouse-Summary', JSON.stringify(summary))
-  if (!output.compress) {
+  if (output.encoding === undefined) {
     output.response.setHeader('Content-Length', result.bytes.length)
     output.response.writeHead(200).end(result.bytes)
     return
@@ -211,27 +247,23 @@ async function answerStream(options: HttpInterfaceOptions, query: EngineQuery, o
 
 interface Output {
   readonly response: ServerResponse
-  readonly compress: boolean
+  readonly encoding: Encoding | undefined
 }
 
-function openBody({ response, compress }: Output): Writable {
-  if (compress) response.setHeader('Content-Encoding', 'gzip')
+function openBody({ response, encoding }: Output): Writable {
+  if (encoding !== undefined) response.setHeader('Content-Encoding', encoding)
   response.writeHead(200)
-  const body = compress ? createGzip({ level: 3 }) : new PassThrough()
+  const body = encoding === undefined ? new PassThrough() : encoders[encoding]()
   response.once('close', () => body.destroy())
   body.on('error', () => response.destroy())
   body.pipe(response)
   return body
 }
 
+/** Resolves when the body takes more, or when nobody reads it any more. */
 async function drained(body: Writable, signal: AbortSignal): Promise<void> {
-  // None of these events comes a second time.
-  if (signal.aborted || body.destroyed) return
-  await new Promise<void>((resolve) => {
-    body.once('drain', resolve)
-    body.once('close', resolve)
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+  // An abort or an error ends the wait: the caller looks at the signal.
+  if (!signal.aborted && !body.destroyed) await once(body, 'drain', { signal }).catch(() => undefined)
 }
 
 function answerFailure(options: HttpInterfaceOptions, response: ServerResponse, failure: ClickhouseFailure): void {
@@ -274,14 +306,28 @@ function formatOf(statement: Statement): string | undefined {
   return statement.kind === 'select' || statement.kind === 'rows' ? statement.format : undefined
 }
 
-function wantsGzip(request: IncomingMessage, parameters: URLSearchParams): boolean {
-  return (
-    isOn(parameters.get('enable_http_compression')) && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
-  )
+/** The first of ours that the client takes, when it asks for compression at all. */
+function encodingOf(request: IncomingMessage, parameters: URLSearchParams): Encoding | undefined {
+  if (!isOn(parameters.get('enable_http_compression'))) return undefined
+  const accepted = String(request.headers['accept-encoding'] ?? '')
+    .split(',')
+    .map((part) => part.split(';')[0]?.trim().toLowerCase())
+  return encodings.find((encoding) => accepted.includes(encoding))
 }
 
 function isOn(value: string | null): boolean {
   return value === '1' || value === 'true'
+}
+
+const encodings = ['gzip', 'zstd', 'deflate', 'br'] as const
+type Encoding = (typeof encodings)[number]
+
+/** Light ones: the client is near. */
+const encoders: Readonly<Record<Encoding, () => Transform>> = {
+  gzip: () => createGzip({ level: 3 }),
+  zstd: () => createZstdCompress(),
+  deflate: () => createDeflate({ level: 3 }),
+  br: () => createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }),
 }
 
 /** Parameters of the URL that are not settings. */

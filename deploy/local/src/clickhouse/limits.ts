@@ -15,4 +15,6 @@ export const limits = {
   waitingMax: 128,
   connectionsMax: 256,
   drainMs: 8_000,
+  /** A statement that was killed notices it at its next block. */
+  killAfterMs: 4_000,
 } as const

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readingFrom, readStatement } from './statement.ts'
+import { killingBy, readingFrom, readStatement } from './statement.ts'
 
 /** What the statement becomes when its rows are read from a file. */
 const fromFile = (sql: string) => readingFrom(sql, readStatement(sql), '/f').replaceAll(/\s+/g, ' ').trim()
@@ -69,4 +69,16 @@ describe('rows of an INSERT', () => {
     const sql = 'INSERT INTO t FORMAT CSV'
     expect(readingFrom(sql, readStatement(sql), "/it's\\here")).toContain("'/it\\'s\\\\here'")
   })
+})
+
+describe('killingBy', () => {
+  it('puts the expression in place of the name, and of nothing else', () => {
+    const sql = "kill query WHERE query_id = 'query_id' OR `query_id` = 'x' /* query_id */ ASYNC"
+    expect(killingBy('f(x)', sql)).toBe("kill query WHERE f(x) = 'query_id' OR `query_id` = 'x' /* query_id */ ASYNC")
+  })
+
+  it.each(['SELECT query_id FROM system.processes', '', "INSERT INTO t (query_id) VALUES ('KILL')"])(
+    'leaves %j as it is',
+    (sql) => expect(killingBy('f(x)', sql)).toBe(sql),
+  )
 })

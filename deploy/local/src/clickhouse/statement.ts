@@ -62,6 +62,20 @@ export function readingFrom(sql: string, statement: Statement, file: string): st
   return sql
 }
 
+/** `KILL QUERY WHERE query_id = …` with another expression in place of the engine's own `query_id`; any other statement as it is. */
+export function killingBy(expression: string, sql: string): string {
+  const tokens = sqlTokens(sql)
+  if (!isKeyword(tokens.next().value ?? undefined, 'KILL')) return sql
+  let text = ''
+  let at = 0
+  for (const token of sqlTokens(sql)) {
+    if (token.kind !== 'word' || token.text !== 'query_id') continue
+    text += `${sql.slice(at, token.start)}${expression}`
+    at = token.end
+  }
+  return text + sql.slice(at)
+}
+
 function readInsert(sql: string, from: number): Statement {
   let settings: SqlToken | undefined
   let previous: SqlToken | undefined
