@@ -46,6 +46,9 @@ export const rebalancedDeadlineMs = 60_000
 /** The longest wait for everything that was sent to be stored, when the faults are over. */
 export const drainDeadlineMs = 180_000
 
+/** The same in a quick run in which a guarantee is broken on purpose. */
+export const brokenDrainDeadlineMs = 45_000
+
 /** An insert that is killed while it is on its way is killed within this time after it began. */
 export const duringMsMax = 40
 

@@ -14,7 +14,7 @@ export async function openSealing(variables: Readonly<Record<string, string>>): 
   const { MILLRACE_MYSQL_PASSWORD: password = '', MILLRACE_MYSQL_DATABASE: database = '' } = rest
   const leadKey = readLeadKey(rest.MILLRACE_LEAD_KEY ?? '')
   const mysql = openMysql({ host, port: Number(MILLRACE_MYSQL_PORT), user, password, database })
-  const leaves = new LeafSource(createLeadTreeStore(mysql), leadKey)
+  const leaves = new LeafSource(createLeadTreeStore(mysql, leadKey), leadKey)
   try {
     await leaves.hold(1)
   } finally {
