@@ -7,10 +7,10 @@ import { requestBytes, sendAll } from '../gateway/http-load.ts'
 import { type GatewayServers, gatewayServers } from '../gateway/servers.ts'
 import { type MeasuredServer, startGateway, startLeadSink } from '../gateway/sides.ts'
 import { Machine } from '../machine.ts'
+import { openLoad } from '../open-load.ts'
 import { numberText, textTable } from '../table.ts'
 import { LeadBodies } from './lead-bodies.ts'
 import { type LeadCounts, type LeadTable, openLeadTable } from './lead-table.ts'
-import { syncLoad } from './sync-load.ts'
 
 /** How much is sent. */
 interface Amounts {
@@ -145,11 +145,19 @@ async function sync(bench: Workbench): Promise<Value[]> {
   return await withServers(bench, ['gateway', 'sink'], async ({ gateway }) => {
     const { context } = bench
     const bodies = new LeadBodies(runName())
-    const load = { port: gateway.port, headers: gateway.headers, perSecond: syncPerSecond, signal: context.signal }
+    const { port, headers } = gateway
+    const load = {
+      port,
+      path: '/api/v1/lead/process',
+      headers,
+      status: 201,
+      perSecond: syncPerSecond,
+      signal: context.signal,
+    }
     const body = () => bodies.one()
-    await syncLoad({ ...load, durationMs: 3_000, body })
+    await openLoad({ ...load, durationMs: 3_000, body })
     const before = await readTables(bench)
-    const { sent, latencyMs } = await syncLoad({ ...load, durationMs: amountsOf(bench).syncMs, body })
+    const { sent, latencyMs } = await openLoad({ ...load, durationMs: amountsOf(bench).syncMs, body })
     requireEqual(before, await readTables(bench), sent)
     return [
       { figure: 'stored, p50', unit: 'ms', better: 'less', value: latencyMs.p50 },

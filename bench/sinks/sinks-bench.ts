@@ -7,6 +7,7 @@ import { type Figure, figureOf } from '../figures.ts'
 import { type GatewayServers, gatewayServers } from '../gateway/servers.ts'
 import { Machine } from '../machine.ts'
 import { numberText, ratioText, textTable } from '../table.ts'
+import { type CatchUp, catchUp } from './catch-up.ts'
 import { fillEvents, fillLogs } from './inputs.ts'
 import { type Measurement, measure } from './measure.ts'
 import { type StoreName, type Way, ways } from './sides.ts'
@@ -31,6 +32,12 @@ const goals: Readonly<Record<StoreName, Goal>> = {
   },
 }
 
+/** The sink after an outage, beside requests at the gateway. */
+const catchUpName = 'catch-up'
+const catchUpDurationMs = { full: 30_000, quick: 5_000 }
+/** How far the gateway's slowest answers may rise meanwhile. */
+const riseMax = 1.5
+
 /** From Kafka into the databases: the sinks as they are deployed, beside what one writes first. */
 export const sinksBench: Bench = async (context, show) => {
   const machine = new Machine()
@@ -42,6 +49,7 @@ export const sinksBench: Bench = async (context, show) => {
       const of = chosen.filter((way) => way.store === name)
       if (of.length > 0) figures.push(...figuresOf(name, await measureAll({ context, servers, name, ways: of })))
     }
+    if (isChosen(context, catchUpName, true)) figures.push(...catchUpFigures(await measureCatchUp(context, servers)))
     show({ figures, text: `${sinkTable(figures)}\n${machine.conditions()}` })
   } finally {
     await servers.stop()
@@ -87,18 +95,59 @@ async function measureAll(options: {
   return found
 }
 
+/** After the other ways, when they run as well: what they filled the topic with is there to be stored. */
+async function measureCatchUp(context: BenchContext, servers: GatewayServers): Promise<CatchUp> {
+  const { command, environment, report, signal } = context
+  const [way] = ways
+  if (way === undefined) throw new Error('there is no way to be measured')
+  const size = command.quick ? 'quick' : 'full'
+  const records = goals.events.records[size]
+  report(`Filling events: ${records.toLocaleString('en')} records …`)
+  const broker = connectKafka({ brokers: [servers.brokerAddress], clientId: 'bench' })
+  await fillEvents(broker, servers.variables.MILLRACE_REGISTRY_URL ?? '', records)
+  const store = eventStore(servers.variables)
+  try {
+    const durationMs = catchUpDurationMs[size]
+    const found = await catchUp(way, { servers, environment, store, records, durationMs, signal })
+    if (found.wasDone)
+      report('The sink had stored everything before the requests ended: its part is less than it says.')
+    return found
+  } finally {
+    await store.close()
+  }
+}
+
+function catchUpFigures({ alone, meanwhile, recordsPerSecond }: CatchUp): readonly Figure[] {
+  const bench = catchUpName
+  const p99 = { unit: 'ms', better: 'less' } as const
+  return [
+    figureOf({ bench, figure: 'answer of the gateway alone, p99', ours: alone.p99, ...p99 }),
+    figureOf({ bench, figure: 'answer meanwhile, p99', ours: meanwhile.p99, ...p99 }),
+    figureOf({
+      bench,
+      figure: 'rise of p99',
+      unit: '×',
+      ours: meanwhile.p99 / alone.p99,
+      better: 'less',
+      target: riseMax,
+    }),
+    figureOf({ bench, figure: 'throughput meanwhile', unit: 'rows/s', ours: recordsPerSecond, better: 'more' }),
+  ]
+}
+
 function profileFile(folder: string | undefined, way: Way, run: number): string | undefined {
   if (folder === undefined) return undefined
   mkdirSync(folder, { recursive: true })
   return join(resolve(folder), `sinks-${way.name}-${run}.cpuprofile`)
 }
 
-function chosenWays({ command }: BenchContext): readonly Way[] {
-  const names = chosenNames(
-    ways.map(({ name }) => name),
-    command.only,
-  )
-  return ways.filter(({ name, isOurs }) => names.includes(name) && command.sides.includes(isOurs ? 'ours' : 'peer'))
+function chosenWays(context: BenchContext): readonly Way[] {
+  return ways.filter(({ name, isOurs }) => isChosen(context, name, isOurs))
+}
+
+function isChosen({ command }: BenchContext, name: string, isOurs: boolean): boolean {
+  const names = chosenNames([...ways.map((way) => way.name), catchUpName], command.only)
+  return names.includes(name) && command.sides.includes(isOurs ? 'ours' : 'peer')
 }
 
 /** The best run of each way; ours also compared with each of the others. */

@@ -1,14 +1,18 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BenchError } from '../bench-error.ts'
-import { type Percentiles, percentilesOf } from '../streams/percentiles.ts'
+import { BenchError } from './bench-error.ts'
+import { type Percentiles, percentilesOf } from './streams/percentiles.ts'
 
-/** Leads whose outcome is waited for, sent at a rate, however long the answers take. */
-export interface SyncLoadOptions {
+/** Requests that are sent at a rate, however long the answers take. */
+export interface OpenLoadOptions {
   readonly port: number
+  readonly path: string
   readonly headers: Readonly<Record<string, string>>
+  /** What every answer must have. */
+  readonly status: number
   readonly perSecond: number
   readonly durationMs: number
+  /** JSON. */
   readonly body: () => string
   readonly signal: AbortSignal
 }
@@ -17,9 +21,9 @@ export interface SyncLoadOptions {
 const socketsMax = 250
 const answerDeadlineMs = 30_000
 
-/** Sends each lead when its time has come, and measures from that time to the answer 201. Throws a `BenchError` for any other answer. */
-export async function syncLoad(
-  options: SyncLoadOptions,
+/** Sends each request when its time has come, and measures from that time to its answer. Throws a `BenchError` for an answer with another status. */
+export async function openLoad(
+  options: OpenLoadOptions,
 ): Promise<{ readonly sent: number; readonly latencyMs: Percentiles }> {
   const { perSecond, durationMs, signal } = options
   const agent = new Agent({ keepAlive: true, maxSockets: socketsMax })
@@ -49,7 +53,7 @@ export async function syncLoad(
   return { sent: count, latencyMs: percentilesOf(latencies) }
 }
 
-function post(agent: Agent, { port, headers, body }: SyncLoadOptions): Promise<void> {
+function post(agent: Agent, { port, path, headers, status, body }: OpenLoadOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const bytes = Buffer.from(body())
   const asked = request({
@@ -57,7 +61,7 @@ function post(agent: Agent, { port, headers, body }: SyncLoadOptions): Promise<v
     port,
     host: '127.0.0.1',
     method: 'POST',
-    path: '/api/v1/lead/process',
+    path,
     headers: { ...headers, 'content-type': 'application/json', 'content-length': bytes.length },
     timeout: answerDeadlineMs,
   })
@@ -66,11 +70,11 @@ function post(agent: Agent, { port, headers, body }: SyncLoadOptions): Promise<v
     const chunks: Buffer[] = []
     response.on('data', (chunk: Buffer) => chunks.push(chunk))
     response.on('end', () => {
-      if (statusCode === 201) resolve()
-      else reject(new BenchError(`a synchronous lead was answered ${statusCode}: ${Buffer.concat(chunks)}`))
+      if (statusCode === status) resolve()
+      else reject(new BenchError(`${path} was answered ${statusCode}: ${Buffer.concat(chunks)}`))
     })
   })
-  asked.on('timeout', () => asked.destroy(new BenchError('a synchronous lead was not answered')))
+  asked.on('timeout', () => asked.destroy(new BenchError(`${path} was not answered`)))
   asked.on('error', reject)
   asked.end(bytes)
   return promise
