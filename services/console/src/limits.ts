@@ -54,3 +54,12 @@ export const clockSkewToleratedMs = 2_000
 
 /** How long before its end an access token is replaced: longer than a request takes, shorter than any token lives. */
 export const refreshAheadMs = 45_000
+
+/** A comparison of everything that was acknowledged takes the gateway up to a minute. */
+export const reconciliationTimeoutMs = 65_000
+
+/** How often the open view of operations is asked for anew; the gateway compares no oftener. */
+export const operationsEveryMs = 30_000
+
+/** Minutes of the strip of a topic: the hour that the gateway compares, and the one that has begun. */
+export const operationsMinutesMax = 61

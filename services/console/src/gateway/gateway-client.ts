@@ -1,10 +1,17 @@
-import { requestTimeoutMs, statsSplitsMax, statsWindowsPerAnswer, streamIdleMs } from '../limits.ts'
+import {
+  reconciliationTimeoutMs,
+  requestTimeoutMs,
+  statsSplitsMax,
+  statsWindowsPerAnswer,
+  streamIdleMs,
+} from '../limits.ts'
 import { type Interval, intervalSpecs } from '../stats/interval.ts'
 import type { ShownRange } from '../stats/shown-range.ts'
 import { parseStatsWindow, type StatsWindow } from '../stats/stats-window.ts'
 import { ConsoleError } from './console-error.ts'
 import { type Health, parseHealth } from './health.ts'
 import { listAt, numberAt, objectAt, optionalTextAt, textAt } from './json.ts'
+import { type GroupLag, parseLags, parseReconciliation, parseWaiting, type ReconciledTopic } from './operations.ts'
 import { errorOf } from './problem.ts'
 import type { ServerClock } from './server-clock.ts'
 import { createSseParser } from './sse-parser.ts'
@@ -69,6 +76,12 @@ export interface GatewayClient {
   openStatsStream(query: StreamQuery, signal: AbortSignal): Promise<StatsStream>
   /** Also answers when servers are down: that is what it reports. */
   fetchHealth(signal: AbortSignal): Promise<Health>
+  /** How far the processor and the sinks are behind. For admins, as the next two: others get `forbidden`. */
+  fetchLags(signal: AbortSignal): Promise<readonly GroupLag[]>
+  /** Whether everything of the last hour has arrived. */
+  fetchReconciliation(signal: AbortSignal): Promise<readonly ReconciledTopic[]>
+  /** How many records of a topic could not be stored, and wait for somebody to put them back. */
+  fetchWaitingLetters(topic: string, signal: AbortSignal): Promise<number>
 }
 
 /** What the client is made of. */
@@ -97,10 +110,15 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
     }
   }
 
-  async function json(path: string, init: RequestInit, signal: AbortSignal): Promise<unknown> {
+  async function json(
+    path: string,
+    init: RequestInit,
+    signal: AbortSignal,
+    timeoutMs = requestTimeoutMs,
+  ): Promise<unknown> {
     const response = await send(path, {
       ...init,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
     if (!response.ok) throw await errorOf(response)
     return readJson(response)
@@ -188,6 +206,18 @@ export function createGatewayClient({ fetch, readToken, clock }: GatewayClientOp
         silence.stop()
         throw reason
       }
+    },
+
+    async fetchLags(signal) {
+      return parseLags(await json('/api/v1/ops/lag', {}, signal))
+    },
+
+    async fetchReconciliation(signal) {
+      return parseReconciliation(await json('/api/v1/ops/reconciliation', {}, signal, reconciliationTimeoutMs))
+    },
+
+    async fetchWaitingLetters(topic, signal) {
+      return parseWaiting(await json(`/api/v1/ops/dead-letters/${encodeURIComponent(topic)}?limit=1`, {}, signal))
     },
 
     async fetchHealth(signal) {

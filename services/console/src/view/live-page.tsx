@@ -13,6 +13,7 @@ import { FirstEvent } from './first-event.tsx'
 import { HeadlineTiles } from './headline-tiles.tsx'
 import { HealthStrip } from './health-strip.tsx'
 import { Notice } from './notice.tsx'
+import { Operations } from './operations.tsx'
 import { Toolbar } from './toolbar.tsx'
 import { TypeTable } from './type-table.tsx'
 
@@ -66,6 +67,7 @@ export function LivePage(props: LivePageProps): VNode {
             <TypeTable view={view} onShowType={(eventType) => model.showType(eventType)} />
           </>
         )}
+        <Operations client={client} timers={timers} localZone={localZone} />
       </main>
       <HealthStrip client={client} timers={timers} />
     </>
