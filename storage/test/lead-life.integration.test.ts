@@ -4,10 +4,19 @@ import {
   createLeadIntake,
   createLeadPrivacyRepository,
   createLeadRepository,
+  createLeadTreeStore,
   findKeys,
   migrateMysql,
 } from '@millrace/storage/mysql'
-import { emailHash, hashText, leadIdentity, openContents, type PlainLead } from '@millrace/storage/sealing'
+import {
+  emailHash,
+  hashText,
+  LeadKey,
+  LeafSource,
+  leadIdentity,
+  openContents,
+  type PlainLead,
+} from '@millrace/storage/sealing'
 import { eq, inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHistory } from '../src/mysql/lead-history.ts'
@@ -254,6 +263,16 @@ async function opened({ lead_id: leadId, key_tree, key_leaf, sealed }: Lead): Pr
   if (typeof key === 'string') return key
   return openContents({ leadId, ...place, sealed: sealed ?? Buffer.alloc(0) }, key)?.email
 }
+
+describe('a tree of keys', () => {
+  it('is not kept for who has another master key than those before', async () => {
+    await seal(leadOf())
+    const other = new LeadKey(Buffer.alloc(32, 7))
+    const leaves = new LeafSource(createLeadTreeStore(mysql, other), other)
+    await expect(leaves.hold(1)).rejects.toMatchObject({ code: 'ACCESS_DENIED', retryable: false })
+    expect(leaves.take()).toBeUndefined()
+  })
+})
 
 describe('records that cannot be opened', () => {
   it('are refused, and say why: changed, of another lead, or of a tree that is not there', async () => {

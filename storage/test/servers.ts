@@ -36,7 +36,7 @@ export function leadKeyOfTests(): LeadKey {
 /** Seals leads as a gateway does; the same object gives the same record again. */
 export function sealerOfTests(mysql: Mysql): (lead: PlainLead) => Promise<Lead> {
   const leadKey = leadKeyOfTests()
-  const leaves = new LeafSource(createLeadTreeStore(mysql), leadKey)
+  const leaves = new LeafSource(createLeadTreeStore(mysql, leadKey), leadKey)
   const sealed = new WeakMap<PlainLead, Lead>()
   return async (lead) => {
     await leaves.hold(treesHeld)

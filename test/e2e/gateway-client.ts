@@ -54,6 +54,10 @@ export class GatewayClient {
     return this.#request('GET', path)
   }
 
+  delete(path: string): Promise<Answer> {
+    return this.#request('DELETE', path)
+  }
+
   post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
     return this.#request('POST', path, JSON.stringify(body), { 'content-type': 'application/json', ...headers })
   }

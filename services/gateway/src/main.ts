@@ -127,7 +127,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
 
   const leadKey = readLeadKey(config.leadKey)
   const leadSealer = new LeadSealer({
-    trees: createLeadTreeStore(mysql),
+    trees: createLeadTreeStore(mysql, leadKey),
     leadKey,
     logger,
     pause: (signal) => sleep(leadKeysRetryMs, signal),

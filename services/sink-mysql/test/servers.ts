@@ -32,7 +32,7 @@ export function leadKeyOfTests(): LeadKey {
 /** Seals leads as a gateway does. */
 export function sealerOfTests(mysql: Mysql): (lead: PlainLead) => Promise<Lead> {
   const leadKey = leadKeyOfTests()
-  const leaves = new LeafSource(createLeadTreeStore(mysql), leadKey)
+  const leaves = new LeafSource(createLeadTreeStore(mysql, leadKey), leadKey)
   return async (lead) => {
     await leaves.hold(treesHeld)
     const key = leaves.take()

@@ -48,7 +48,7 @@ export interface LeadIntakeOptions {
 /** The way into `leads`. */
 export function createLeadIntake(mysql: Mysql, leadKey: LeadKey, options: LeadIntakeOptions = {}): LeadIntake {
   const { duplicateWindowMs = duplicateWindowMsDefault, now = () => new Date() } = options
-  const leaves = new LeafSource(createLeadTreeStore(mysql), leadKey)
+  const leaves = new LeafSource(createLeadTreeStore(mysql, leadKey), leadKey)
   return {
     async storeBatch(range, submitted) {
       const sealed = await sealEarlier(submitted, { leadKey, leaves })

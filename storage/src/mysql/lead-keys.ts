@@ -17,15 +17,20 @@ import { destroyAttemptsMax, keyRunGapMax, keyRunsMax } from './limits.ts'
 import type { Database, Mysql } from './mysql.ts'
 import { leadKeyNodes } from './schema.ts'
 
-/** Where trees of keys are kept: `lead_key_nodes`. */
-export function createLeadTreeStore(mysql: Pick<Mysql, 'run'>): TreeStore {
-  return { create: (tree) => mysql.run('keeping a tree of keys', (database) => treeStoreOn(database).create(tree)) }
+/** Where trees of keys are kept: `lead_key_nodes`. `create` throws `ACCESS_DENIED` when what is there was wrapped by another master key. */
+export function createLeadTreeStore(mysql: Pick<Mysql, 'run'>, leadKey: LeadKey): TreeStore {
+  return {
+    create: (tree) => mysql.run('keeping a tree of keys', (database) => treeStoreOn(database, leadKey).create(tree)),
+  }
 }
 
 /** The same on one connection. */
-export function treeStoreOn(database: Database): TreeStore {
+export function treeStoreOn(database: Database, leadKey: LeadKey): TreeStore {
   return {
     async create({ tree, wrappedSeed }) {
+      // Leads that are sealed with another key would be taken, and could not be stored.
+      const [known] = await database.select().from(leadKeyNodes).limit(1)
+      if (known !== undefined) leadKey.unwrap(known.wrappedSeed, nodePlace(known.treeId, known))
       await database.insert(leadKeyNodes).values({ treeId: tree, firstLeaf: 0, lastLeaf: treeLeaves - 1, wrappedSeed })
     },
   }

@@ -58,7 +58,7 @@ export async function sealStoredLeads(database: Database, leadKey: LeadKey | und
       const detail = 'The leads in MySQL are to be sealed, and there is no key for it: set MILLRACE_LEAD_KEY'
       throw new StorageError('MIGRATION_FAILED', `${detail} to what the gateway and the sink have`)
     }
-    leaves ??= new LeafSource(treeStoreOn(database), leadKey)
+    leaves ??= new LeafSource(treeStoreOn(database, leadKey), leadKey)
     await leaves.hold(treesHeld)
     await database.execute(sql`START TRANSACTION`)
     for (let at = 0; at < rows.length; at += duplicateRowsMax) {

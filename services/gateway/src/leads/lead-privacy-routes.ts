@@ -16,7 +16,7 @@ const Erasure = Type.Object(
   },
   {
     title: 'LeadErasure',
-    description: 'Nothing personal of the lead is left in MySQL.',
+    description: 'Nothing personal of the lead can be read any more: its keys are destroyed, its row is empty.',
     examples: [{ lead_id: exampleLeadId, status: 'erased', erased_at: '2025-11-24T18:00:00.000Z' }],
   },
 )
