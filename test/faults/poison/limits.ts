@@ -20,3 +20,6 @@ export const warmRecords = 2_000
 export const pollMs = 10
 
 export const readyDeadlineMs = 120_000
+
+/** Kinds of poison of a quick run. */
+export const quickKinds = 2
