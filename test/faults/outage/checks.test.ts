@@ -12,15 +12,21 @@ const request = (change: Partial<SentRequest> = {}): SentRequest => ({
 })
 
 it('notices a request that was refused, and one that nobody answered', () => {
-  expect(checkAccepted([request(), request({ status: 207 })]).broken).toEqual([])
-  const overloaded = request({ status: 503, code: 'OVERLOADED' })
-  expect(checkAccepted([...Array.from({ length: 99 }, () => request()), overloaded]).broken).toEqual([])
-  expect(checkAccepted([request(), overloaded]).broken).toEqual(['OVERLOADED, 1 times'])
+  const brokenOf = (...sent: SentRequest[]) => checkAccepted(sent, () => true).broken
   const away = request({ status: 503, code: 'NOT_READY' })
-  expect(checkAccepted([away, away, request({ status: 0 })]).broken).toEqual([
+  expect(brokenOf(request(), request({ status: 207 }))).toEqual([])
+  expect(brokenOf(away, away, request({ status: 0 }))).toEqual([
     'events: 503 NOT_READY, 2 times',
     'events: no answer, 1 times',
   ])
+})
+
+it('lets a gateway have too much to do while the databases are away, but not more often than before', () => {
+  const overloaded = (startedMs: number) => request({ status: 503, code: 'OVERLOADED', startedMs })
+  const brokenOf = (...sent: SentRequest[]) => checkAccepted(sent, ({ startedMs }) => startedMs > 0).broken
+  expect(brokenOf(overloaded(0), overloaded(1))).toEqual([])
+  expect(brokenOf(request(), overloaded(1), request({ startedMs: 1 }))).toHaveLength(1)
+  expect(brokenOf(overloaded(1), ...Array.from({ length: 99 }, () => request({ startedMs: 1 })))).toEqual([])
 })
 
 it('notices what is lost, twice, or of nobody', () => {

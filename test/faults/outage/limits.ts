@@ -45,5 +45,8 @@ export const storedDeadlineMs = 300_000
 /** The lag of a topic is seen at the latest this long after an outage has begun. */
 export const lagDeadlineMs = 30_000
 
-/** Of all requests so many may be told that the gateway has too much to do: that is no outage of a database, but a machine that others use. */
+/**
+ * So many of the requests may be told that the gateway has too much to do while the databases are away, or as many as when they are there: that is no outage, but a machine
+ * that others use.
+ */
 export const overloadedShareMax = 0.01

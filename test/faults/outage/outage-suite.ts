@@ -159,7 +159,7 @@ class OutageRun {
     if (command.sabotage === 'lose-event') await stored.loseEvent()
     if (command.sabotage === 'lose-lead') await stored.loseLead()
     const checks: CheckResult[] = [
-      checkAccepted(load.sent),
+      checkAccepted(load.sent, ({ startedMs }) => this.#awaySpans.some((span) => isIn(startedMs, span))),
       {
         title: 'everything is stored when the databases are back',
         looked: `${(storedMs / 1_000).toFixed(1)} s after they came back, the calm of ${calm / 1_000} s included`,
@@ -242,7 +242,7 @@ class OutageRun {
   }
 
   #evidence(sighting: Sighting | undefined, load: OutageLoad): readonly Evidence[] {
-    const away = this.#spans.filter(({ name }) => name !== 'before' && name !== 'after')
+    const away = this.#awaySpans
     const meanwhile = load.sent.filter(
       ({ startedMs, status }) => status >= 200 && status < 300 && away.some((span) => isIn(startedMs, span)),
     )
@@ -263,6 +263,10 @@ class OutageRun {
       },
       { title: 'the gateway said that it was degraded', found: found(sighting?.health === 'degraded'), needed: 1 },
     ]
+  }
+
+  get #awaySpans(): readonly Span[] {
+    return this.#spans.filter(({ name }) => name !== 'before' && name !== 'after')
   }
 
   #latencies({ sent }: OutageLoad): readonly string[] {
