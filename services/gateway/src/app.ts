@@ -89,9 +89,9 @@ export interface GatewayDeps {
   readonly leads: TopicWriter<Lead>
   /** For leads whose outcome is waited for: writes them to Kafka and nowhere else. */
   readonly leadsNow: TopicWriter<Lead>
+  readonly leadSealer: Pick<LeadSealer, 'seal'>
   readonly leadStore: LeadStore
   readonly leadPrivacy: LeadPrivacyStore
-  readonly leadSealer: Pick<LeadSealer, 'seal'>
   readonly leadFieldStore: LeadFieldStore
   readonly leadFields: Pick<LiveLeadFields, 'of' | 'all' | 'refresh'>
   readonly leadOutcomes: LeadOutcomes
@@ -270,11 +270,11 @@ async function registerDataRoutes(app: GatewayApp, deps: GatewayDeps): Promise<v
   registerStatsStreams(app, deps.statsHub)
   const desk = createLeadDesk({
     reader: createLeadReader(deps.leadFields),
+    sealer: deps.leadSealer,
     leads: deps.leads,
     leadsNow: deps.leadsNow,
     outcomes: deps.leadOutcomes,
     outcomesAreFollowed: deps.leadOutcomesAreFollowed,
-    sealer: deps.leadSealer,
     outcomeTimeoutMs: deps.leadOutcomeTimeoutMs,
   })
   app.addHook('preClose', async () => {

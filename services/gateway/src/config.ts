@@ -49,10 +49,10 @@ const gateway = {
   ...mysql,
   /** Signs the tokens (HS256): RFC 8725 asks for at least as many bits as the hash has. */
   jwtSecret: envSecret('MILLRACE_JWT_SECRET', { bytesMin: jwtSecretBytesMin }),
-  /** Of access tokens. They are refreshed: a short life costs a request now and then. */
-  tokenTtlSeconds: envInt('MILLRACE_TOKEN_TTL_S', { default: 900, min: 60, max: 3_600 }),
   /** Wraps the keys of leads, and keys the hashes they are found by; that of the MySQL sink, too. 32 bytes in base64. */
   leadKey: envSecret('MILLRACE_LEAD_KEY'),
+  /** Of access tokens. They are refreshed: a short life costs a request now and then. */
+  tokenTtlSeconds: envInt('MILLRACE_TOKEN_TTL_S', { default: 900, min: 60, max: 3_600 }),
   /** From one login to the next, however often its tokens are refreshed. */
   sessionTtlSeconds: envInt('MILLRACE_SESSION_TTL_S', { default: 7 * 86_400, min: 3_600, max: 30 * 86_400 }),
   /** Requests of one account per minute. One request may carry 10,000 events. */

@@ -70,6 +70,7 @@ describe('a fresh gateway', () => {
       'mysql',
       'stats-view',
       'lead-fields',
+      'lead-keys',
     ])
   })
 
