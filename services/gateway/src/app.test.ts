@@ -56,6 +56,11 @@ const guarded: readonly {
   { method: 'GET', url: '/api/v1/api-keys', roles: ['admin'] },
   { method: 'POST', url: '/api/v1/api-keys', body: {}, roles: ['admin'] },
   { method: 'DELETE', url: '/api/v1/api-keys/AbCdEf0123456789', roles: ['admin'] },
+  { method: 'GET', url: '/api/v1/ops/lag', roles: ['admin'] },
+  { method: 'GET', url: '/api/v1/ops/reconciliation', roles: ['admin'] },
+  { method: 'GET', url: '/api/v1/ops/dead-letters/events.dlq', roles: ['admin'] },
+  { method: 'GET', url: '/api/v1/ops/dead-letters/events.dlq/0', roles: ['admin'] },
+  { method: 'POST', url: '/api/v1/ops/dead-letters/events.dlq/replay', body: {}, roles: ['admin'] },
 ]
 
 const publicRoutes = [
@@ -82,7 +87,9 @@ describe('access', () => {
               `${method.toUpperCase()} ${path
                 .replace(/\{(lead_)?id\}/, '7b0c1d2e-0000-4000-8000-000000000000')
                 .replace('{key_id}', 'AbCdEf0123456789')
-                .replace('{event_id}', 'e-1')}`,
+                .replace('{event_id}', 'e-1')
+                .replace('{topic}', 'events.dlq')
+                .replace('{offset}', '0')}`,
           ),
     )
     expect(described.filter((route) => !paths.has(route))).toEqual([])
@@ -479,6 +486,11 @@ describe('the document of the API', () => {
       '/api/v1/leads/{lead_id}/export',
       '/api/v1/login',
       '/api/v1/logout',
+      '/api/v1/ops/dead-letters/{topic}',
+      '/api/v1/ops/dead-letters/{topic}/replay',
+      '/api/v1/ops/dead-letters/{topic}/{offset}',
+      '/api/v1/ops/lag',
+      '/api/v1/ops/reconciliation',
       '/api/v1/stats',
       '/api/v1/stats/stream',
       '/api/v1/token/refresh',
