@@ -37,7 +37,7 @@ async function serve(): Promise<void> {
     stopping = true
     log(`${signal}: finishing running queries`)
     // What is not finished soon is killed; what was acknowledged is on disk either way.
-    setTimeout(() => engine.kill().catch((error: unknown) => log(String(error))), limits.killAfterMs).unref()
+    setTimeout(() => void engine.kill().catch((error: unknown) => log(String(error))), limits.killAfterMs).unref()
     setTimeout(() => process.exit(0), limits.drainMs).unref()
     server.close(() => {
       engine.close().then(
