@@ -3,8 +3,8 @@ import { dateTime64MaxMs } from '@millrace/storage/clickhouse'
 /** Rows of one insert: one block of ClickHouse (65,409), so that it is one part per month and its token covers it. */
 export const batchRowsMax = 50_000
 export const batchBytesMax = 16 * 1024 * 1024
-/** How fresh ClickHouse is; every insert makes a part that has to be merged. */
-export const batchAgeMaxMs = 1_000
+/** How fresh ClickHouse is, and how soon a poisoned record is a dead letter: within a second, with the way there. Every insert makes a part that has to be merged. */
+export const batchAgeMaxMs = 750
 /** Batches of both topics in memory; their containers come on top while they are inserted. */
 export const bufferBytesMax = 64 * 1024 * 1024
 /** Inserts at the same time, per topic. */
