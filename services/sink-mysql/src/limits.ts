@@ -9,10 +9,10 @@ export const leadDuplicateWindowSecondsDefault = 30 * 86_400
 /** Ten years: beyond it nobody remembers having asked. */
 export const leadDuplicateWindowSecondsMax = 10 * 365 * 86_400
 
-/** Log records of one transaction; nobody waits for them. */
+/** Log records of one transaction; nobody waits for them, but a poisoned one is to be a dead letter within a second. */
 export const apiLogBatchRowsMax = 5_000
 export const apiLogBatchBytesMax = 4 * 1024 * 1024
-export const apiLogBatchAgeMaxMs = 1_000
+export const apiLogBatchAgeMaxMs = 750
 
 /** Longer than anybody looks for a request; the topic keeps them for days. */
 export const apiLogRetentionDaysDefault = 90

@@ -1,11 +1,5 @@
 /** Bounds of a sink. Services choose their own within reason; these are what they get without a word. */
 export const sinkLimits = {
-  /** Rows of one batch: one block of a column store, and well under a second to write. */
-  batchRowsMax: 50_000,
-  /** Keys and values of one batch. */
-  batchBytesMax: 16 * 1024 * 1024,
-  /** Oldest record of a batch that is not full: with the write, what was taken in is stored, or a dead letter, within a second. */
-  batchAgeMaxMs: 750,
   /** Keys and values of all batches of one runner, those being written included; beyond it fetching pauses. One fetch may come on top. */
   bufferBytesMax: 64 * 1024 * 1024,
   /** Batches being written at the same time, of different partitions. */
