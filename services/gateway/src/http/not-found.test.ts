@@ -32,6 +32,15 @@ describe('an address that does not know the method', () => {
     expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'POST'])
   })
 
+  it('knows a word behind a parameter from a parameter', async () => {
+    const headers = { authorization: test.bearer('admin') }
+    const url = '/api/v1/ops/dead-letters/events/replay'
+    for (const method of ['GET', 'DELETE'] as const) {
+      const answer = await test.app.inject({ method, url, headers })
+      expect([method, answer.statusCode, answer.headers.allow]).toEqual([method, 405, 'POST'])
+    }
+  })
+
   it('says so whatever the body is', async () => {
     const headers = { 'content-type': 'text/strange', 'content-encoding': 'nothing-known' }
     const answer = await test.app.inject({ method: 'DELETE', url: '/api/v1/stats', headers, body: 'x' })
