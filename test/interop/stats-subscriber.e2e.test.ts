@@ -31,8 +31,9 @@ beforeAll(async () => {
   await consumer.subscribe({ topic: 'stats', fromBeginning: true })
   await consumer.run({
     eachMessage: async ({ message }) => {
-      if (message.value === null) return
-      const value = await registry.decode(message.value)
+      // Tests before this one have put records into the topic that nobody can read.
+      const value = message.value && (await registry.decode(message.value).catch(() => undefined))
+      if (!value) return
       if (value.event_type === type) seen.push({ key: String(message.key), value })
     },
   })
