@@ -25,15 +25,11 @@ export interface RunOptions {
 const pollMs = 200
 /** A way that is so slow is measured for this long instead of to the end. */
 const measuredMsMax = 60_000
-/** A process that has nothing to store has come to rest when it uses less than this share of a core. */
-const restShare = 0.03
-const restPollMs = 5_000
-const restPollsMax = 24
 const startDeadlineMs = 120_000
 
 /**
- * Lets a sink store the topic into an empty store. CPU is that of the whole process, less what the same process takes to start and find nothing; the
- * first records begin the time. Throws a `BenchError` when the store does not hold every record once.
+ * Lets a sink store the topic into an empty store. Time and CPU, that of the whole process, count from the first records that are stored: what it takes to start is
+ * before them, and the fetches that are under way by then. Throws a `BenchError` when the store does not hold every record once.
  */
 export async function measure(way: Way, options: RunOptions): Promise<Measurement> {
   const { store, records, environment, profileFile } = options
@@ -46,12 +42,13 @@ export async function measure(way: Way, options: RunOptions): Promise<Measuremen
   } finally {
     await sink.stop()
   }
-  // What was not stored to its end would be stored on by another start: there the first rows are where the counting begins.
+  // A way that is too slow to be measured to the end has not stored everything.
+  if (run.stored >= records) await store.check(records)
   const counted = run.stored - run.first.stored
-  const recordsPerSecond = (counted / (run.endMs - run.first.atMs)) * 1_000
-  if (run.stored < records) return { cpuMicros: (run.cpuMicros - run.first.cpuMicros) / counted, recordsPerSecond }
-  await store.check(records)
-  return { cpuMicros: (run.cpuMicros - (await idleCpu(way, group, options))) / records, recordsPerSecond }
+  return {
+    cpuMicros: (run.cpuMicros - run.first.cpuMicros) / counted,
+    recordsPerSecond: (counted / (run.endMs - run.first.atMs)) * 1_000,
+  }
 }
 
 /** What was seen at the first records, and at the end. */
@@ -60,23 +57,6 @@ interface Run {
   readonly endMs: number
   readonly stored: number
   readonly cpuMicros: number
-}
-
-/** What the process takes to start, when everything is stored under its group. */
-async function idleCpu(way: Way, group: string, { environment }: RunOptions): Promise<number> {
-  const sink = startSink(way, { group, environment, profileFile: undefined })
-  try {
-    let before = 0
-    for (let poll = 0; poll < restPollsMax; poll++) {
-      await delay(restPollMs)
-      const cpuMicros = await sink.cpuMicros()
-      if (cpuMicros - before < restShare * restPollMs * 1_000) return before
-      before = cpuMicros
-    }
-    throw new BenchError(`${way.title} does not come to rest when there is nothing to store.`)
-  } finally {
-    await sink.stop()
-  }
 }
 
 async function untilStored({ store, records, signal }: RunOptions, cpuMicros: () => Promise<number>): Promise<Run> {
