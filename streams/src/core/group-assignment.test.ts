@@ -306,6 +306,9 @@ describe('divideGroup', () => {
   })
 })
 
+/** What a copy lacks at most, as a changelog is compacted: caught up within the divisions for which `rest` wants nothing to change. */
+const wholeChangelog = 40_000
+
 /** A group whose members restore a part of what they lack between two divisions, and leave on disk what they have no more to do with. */
 class SimulatedGroup {
   readonly #counts: Readonly<Record<string, number>>
@@ -325,7 +328,12 @@ class SimulatedGroup {
 
   join(hasDisk: boolean): void {
     const disk = hasDisk
-      ? warm(...Array.from({ length: this.#options.numbers }, (_, at) => [at, at * 4_000] as const))
+      ? warm(
+          ...Array.from(
+            { length: this.#options.numbers },
+            (_, at) => [at, Math.min(wholeChangelog, at * 4_000)] as const,
+          ),
+        )
       : warm()
     this.#members.push(subscriber(`m${++this.#joined}`, ['a', 'b'], { warm: disk }))
   }
@@ -366,8 +374,10 @@ class SimulatedGroup {
 
   #follow(member: Subscriber, { members }: Division): Subscriber {
     const { partitions = [], standbys = [] } = members.get(member.memberId) ?? {}
-    const lags = new Map([...(member.warm ?? [])].map(([number, lag]) => [number, lag + 3_000]))
-    for (const number of standbys) lags.set(number, Math.max(0, (lags.get(number) ?? 40_000) - 15_000))
+    const lags = new Map(
+      [...(member.warm ?? [])].map(([number, lag]) => [number, Math.min(wholeChangelog, lag + 3_000)]),
+    )
+    for (const number of standbys) lags.set(number, Math.max(0, (lags.get(number) ?? wholeChangelog) - 15_000))
     for (const { partition } of partitions) lags.set(partition, 0)
     return { ...member, owned: partitions, ownedGeneration: this.#generation, warm: lags, standbys }
   }
