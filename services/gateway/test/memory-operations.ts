@@ -1,21 +1,15 @@
-import type {
-  Comparison,
-  LetterChoice,
-  LetterPage,
-  ListedLag,
-  OperationsDesk,
-  ShownLetter,
-} from '../src/operations/ports.ts'
+import type { GroupLag, Reconciliation, WholeLetter } from '@millrace/operations'
+import type { LetterChoice, LetterPage, OperationsDesk } from '../src/operations/ports.ts'
 
 const nowMs = Date.UTC(2026, 10, 21, 9, 30)
 
 /** Operations in memory: letters that wait until they are put back. */
 export class MemoryOperations implements OperationsDesk {
   readonly letterTopics = ['events', 'leads', 'stats', 'api-logs']
-  readonly kept: ShownLetter[] = []
+  readonly kept: WholeLetter[] = []
   readonly replayedOffsets = new Set<number>()
   readonly choices: LetterChoice[] = []
-  comparison: Comparison = {
+  comparison: Reconciliation = {
     fromMs: nowMs - 3_600_000,
     toMs: nowMs,
     settledMs: nowMs,
@@ -24,7 +18,7 @@ export class MemoryOperations implements OperationsDesk {
     topics: [],
   }
 
-  async lags(): Promise<readonly ListedLag[]> {
+  async lags(): Promise<readonly GroupLag[]> {
     const partitions = [{ partition: 0, position: null, end: 5, records: 5 }]
     return [{ group: 'sink-clickhouse-events', topic: 'events', records: 5, seconds: 1.5, partitions }]
   }
@@ -35,7 +29,7 @@ export class MemoryOperations implements OperationsDesk {
     return { letters, open: new Set(open), replayed: this.replayedOffsets.size }
   }
 
-  async letter(topic: string, offset: number): Promise<ShownLetter | undefined> {
+  async letter(topic: string, offset: number): Promise<WholeLetter | undefined> {
     return this.kept.find((letter) => letter.topic === topic && letter.offset === offset)
   }
 
@@ -47,7 +41,7 @@ export class MemoryOperations implements OperationsDesk {
     return { replayed: chosen.length, omitted: [] }
   }
 
-  async reconciliation(): Promise<Comparison> {
+  async reconciliation(): Promise<Reconciliation> {
     return this.comparison
   }
 }

@@ -1,6 +1,6 @@
 import { type TopicName, topics } from '@millrace/schemas'
 import type { SinkOffsetRepository } from '@millrace/storage/mysql'
-import type { Broker } from '@millrace/streams'
+import { type Broker, partitionKey } from '@millrace/streams'
 
 /** The names under which the services read, as they are configured. */
 export interface ConsumerNames {
@@ -67,7 +67,7 @@ export async function committedOffsets(
     const committed = await member.committed(all)
     return new Map(
       all.flatMap(({ partition }) => {
-        const found = committed.get(`${topic}-${partition}`)
+        const found = committed.get(partitionKey({ topic, partition }))
         return found === undefined ? [] : [[partition, found.offset] as const]
       }),
     )

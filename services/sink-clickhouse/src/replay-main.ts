@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { KitError, runMain } from '@millrace/kit'
+import { KitError, retry, runMain } from '@millrace/kit'
 import { openRegistry, SchemaError } from '@millrace/schemas'
 import { openClickHouse, StorageError } from '@millrace/storage/clickhouse'
 import { StreamsError } from '@millrace/streams'
@@ -29,11 +28,17 @@ runMain(async () => {
     if (route !== undefined) process.exitCode = (await replay(route, args)) ? 0 : 1
   } catch (error) {
     if (error instanceof ReplayUsageError) return fail(error.message, 2)
+    if (isAbort(error)) return fail('ended before it was done. Run it again: it goes on where it was', 130)
     const isTold = error instanceof StorageError || error instanceof StreamsError || error instanceof SchemaError
-    if (!isTold || error instanceof KitError) throw error
+    if (!isTold) throw error
     fail(`${error.message}. Run it again: it goes on where it was`, 1)
   }
 })
+
+/** Between two attempts, or between two batches. */
+function isAbort(error: unknown): boolean {
+  return error instanceof KitError ? error.code === 'ABORTED' : error instanceof Error && error.name === 'AbortError'
+}
 
 function fail(message: string, exitCode: number): void {
   process.stderr.write(`millrace replay: ${message}\n`)
@@ -84,7 +89,7 @@ async function replay(route: RecordRoute, { topic, fromMs, toMs, table: name }: 
             // Each attempt finds the same ones.
             poison = before
             return work()
-          })
+          }, stop.signal)
         },
         onProgress: tell,
         signal: stop.signal,
@@ -108,18 +113,16 @@ async function replay(route: RecordRoute, { topic, fromMs, toMs, table: name }: 
 const noProducer: Producer = { send: async () => [], close: async () => undefined }
 
 /** Repeats what may succeed later, for some minutes. */
-async function patiently(work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      const isRetryable =
-        (error instanceof StorageError || error instanceof SinkError || error instanceof SchemaError) && error.retryable
-      if (!isRetryable || attempt >= replayAttemptsMax) throw error
-      process.stderr.write(`${error.message}: trying again\n`)
-      await delay(Math.min(retryBaseMs * 2 ** attempt, retryMaxMs))
-    }
-  }
+function patiently(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  return retry(work, {
+    attemptsMax: replayAttemptsMax,
+    baseMs: retryBaseMs,
+    maxMs: retryMaxMs,
+    signal,
+    isRetryable: (error) =>
+      (error instanceof StorageError || error instanceof SinkError || error instanceof SchemaError) && error.retryable,
+    onRetry: ({ error }) => process.stderr.write(`${error instanceof Error ? error.message : error}: trying again\n`),
+  })
 }
 
 /** One line every two seconds. */

@@ -1,23 +1,16 @@
 import { StorageError } from '../errors.ts'
-
-/** The place of an event in a listing, newest first: unique but for resends. */
-export interface EventCursor {
-  readonly timestampMs: number
-  readonly eventId: string
-  readonly userId: string
-  readonly eventType: string
-}
+import type { EventKey } from './event-key.ts'
 
 /** Longer cursors are not ours: three ids of at most some hundred characters. */
 const cursorCharsMax = 8_192
 
-/** The text that a caller hands back: opaque, safe in URLs, and no secret. */
-export function encodeEventCursor({ timestampMs, eventId, userId, eventType }: EventCursor): string {
+/** The place of an event in a listing, as the text that a caller hands back: opaque, safe in URLs, and no secret. */
+export function encodeEventCursor({ timestampMs, eventId, userId, eventType }: EventKey): string {
   return Buffer.from(JSON.stringify([1, timestampMs, eventId, userId, eventType])).toString('base64url')
 }
 
 /** Reads a cursor. Throws `INVALID_QUERY`. */
-export function decodeEventCursor(text: string): EventCursor {
+export function decodeEventCursor(text: string): EventKey {
   const parts = text.length > cursorCharsMax ? undefined : parse(Buffer.from(text, 'base64url').toString('utf8'))
   if (Array.isArray(parts) && parts.length === 5) {
     const [version, timestampMs, eventId, userId, eventType]: readonly unknown[] = parts

@@ -1,15 +1,12 @@
 import { StorageError } from '../errors.ts'
 import type { ClickHouse, Query, Row } from './clickhouse.ts'
 import { decodeEventCursor, encodeEventCursor } from './event-cursor.ts'
+import { type EventKey, eventKeyOf } from './event-key.ts'
 import { dateTime64MaxMs, pageRowsMax } from './limits.ts'
 import { nullableNumberOf, numberOf, textOf } from './row.ts'
 
 /** An event as it was sent. */
-export interface StoredEvent {
-  readonly eventId: string
-  readonly userId: string
-  readonly eventType: string
-  readonly timestampMs: number
+export interface StoredEvent extends EventKey {
   readonly value: number | null
   /** The metadata object as JSON text. */
   readonly metadata: string
@@ -37,12 +34,8 @@ export interface EventPage {
   readonly nextCursor: string | null
 }
 
-/** What tells an event from every other, and when it was received last. */
-export interface StoredIdentity {
-  readonly eventId: string
-  readonly userId: string
-  readonly eventType: string
-  readonly timestampMs: number
+/** An event, and when it was received last. */
+export interface StoredIdentity extends EventKey {
   readonly receivedAtMs: number
 }
 
@@ -147,31 +140,18 @@ function addDistinct(found: StoredEvent[], rows: readonly Row[]): void {
   }
 }
 
-function isSame(a: StoredEvent, b: StoredEvent): boolean {
+function isSame(a: EventKey, b: EventKey): boolean {
   return (
     a.timestampMs === b.timestampMs && a.eventId === b.eventId && a.userId === b.userId && a.eventType === b.eventType
   )
 }
 
 function toEvent(row: Row): StoredEvent {
-  return {
-    eventId: textOf(row, 'event_id'),
-    userId: textOf(row, 'user_id'),
-    eventType: textOf(row, 'event_type'),
-    timestampMs: numberOf(row, 'timestamp_ms'),
-    value: nullableNumberOf(row, 'value'),
-    metadata: textOf(row, 'metadata'),
-  }
+  return { ...eventKeyOf(row), value: nullableNumberOf(row, 'value'), metadata: textOf(row, 'metadata') }
 }
 
 function toIdentity(row: Row): StoredIdentity {
-  return {
-    eventId: textOf(row, 'event_id'),
-    userId: textOf(row, 'user_id'),
-    eventType: textOf(row, 'event_type'),
-    timestampMs: numberOf(row, 'timestamp_ms'),
-    receivedAtMs: numberOf(row, 'received_ms'),
-  }
+  return { ...eventKeyOf(row), receivedAtMs: numberOf(row, 'received_ms') }
 }
 
 function toRecord(row: Row): StoredRecord {

@@ -28,11 +28,10 @@ export { createStatsRepository, type StatsQuery, type StatsRepository, type Stor
 export { dateTime64MaxMs, pageRowsMax, rangeRowsMax, reconciledOffsetsMax, retentionDaysMax } from './limits.ts'
 
 // What reconciliation asks.
+export { type EventKey, eventKeyText } from './event-key.ts'
 export {
   createReconciliationRepository,
   type EventBounds,
-  type EventKey,
-  eventKeyText,
   type OffsetRange,
   type ReconciliationRepository,
   type StoredCount,

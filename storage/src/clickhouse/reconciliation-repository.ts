@@ -1,7 +1,8 @@
 import { StorageError } from '../errors.ts'
 import type { ClickHouse, Row } from './clickhouse.ts'
+import { type EventKey, eventKeyOf, eventKeyText } from './event-key.ts'
 import { reconciledOffsetsMax, reconciliationIdsMax } from './limits.ts'
-import { numberOf, textOf } from './row.ts'
+import { numberOf } from './row.ts'
 
 /** A partition of `events`, and where its minutes begin: rising offsets, the last one being the end of the last minute. */
 export interface EventBounds {
@@ -27,14 +28,6 @@ export interface OffsetRange {
   readonly firstOffset: number
   /** The offset after the last one. */
   readonly nextOffset: number
-}
-
-/** What makes a row of `events` the one of a resend. */
-export interface EventKey {
-  readonly eventId: string
-  readonly userId: string
-  readonly eventType: string
-  readonly timestampMs: number
 }
 
 /** What ClickHouse has of Kafka's offsets. Every query is bounded in time and memory; throws `QUERY_TOO_EXPENSIVE` beyond. */
@@ -64,11 +57,6 @@ export interface ReconciliationRepository {
   deadLetterOffsets(
     query: OffsetRange & { readonly topic: string; readonly signal?: AbortSignal | undefined },
   ): Promise<readonly number[]>
-}
-
-/** One text for all events that ClickHouse merges into one row: a producer that sends an event again sends the same. */
-export function eventKeyText({ eventId, userId, eventType, timestampMs }: EventKey): string {
-  return JSON.stringify([eventId, userId, eventType, timestampMs])
 }
 
 /** The repository of what reconciliation asks. */
@@ -134,7 +122,7 @@ export function createReconciliationRepository(clickHouse: ClickHouse): Reconcil
           },
           signal,
         })
-        for (const row of rows) known.add(eventKeyText(toKey(row)))
+        for (const row of rows) known.add(eventKeyText(eventKeyOf(row)))
       }
       return known
     },
@@ -168,14 +156,5 @@ function toCount(row: Row): StoredCount {
     minuteMs: numberOf(row, 'minute') * 60_000,
     records: numberOf(row, 'records'),
     rows: numberOf(row, 'rows'),
-  }
-}
-
-function toKey(row: Row): EventKey {
-  return {
-    eventId: textOf(row, 'event_id'),
-    userId: textOf(row, 'user_id'),
-    eventType: textOf(row, 'event_type'),
-    timestampMs: numberOf(row, 'timestamp_ms'),
   }
 }

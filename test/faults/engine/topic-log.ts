@@ -129,6 +129,18 @@ export async function partitionsOf(broker: Broker, topic: string): Promise<reado
   }
 }
 
+/** Where each partition of a topic ends, by number. */
+export async function endsOf(broker: Broker, topic: string): Promise<readonly number[]> {
+  const all = await partitionsOf(broker, topic)
+  const admin = await broker.openAdmin()
+  try {
+    const ends = await admin.listOffsets(all, 'latest')
+    return all.map((of) => ends.get(partitionKey(of)) ?? 0)
+  } finally {
+    await admin.close()
+  }
+}
+
 function kindOf(bytes: Buffer, start: number): BatchKind {
   const attributes = bytes.readInt16BE(start + position.attributes)
   if ((attributes & controlBit) !== 0)

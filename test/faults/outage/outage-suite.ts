@@ -3,16 +3,16 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startServersAlone } from '@millrace/local/servers'
 import { openClickHouse } from '@millrace/storage/clickhouse'
-import { type Broker, partitionKey } from '@millrace/streams'
+import type { Broker } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { freePorts } from '../../../deploy/local/src/ports.ts'
 import type { CheckResult } from '../engine/checks.ts'
 import type { Evidence } from '../engine/evidence.ts'
 import { judgement, verdictOf, verdictText } from '../engine/run-report.ts'
-import { partitionsOf } from '../engine/topic-log.ts'
+import { endsOf } from '../engine/topic-log.ts'
 import { FaultError } from '../fault-error.ts'
 import { GatewayUnderTest } from '../gateway/gateway-under-test.ts'
-import { checkOffsets, type LogEnds } from '../sinks/checks.ts'
+import { checkOffsets } from '../sinks/checks.ts'
 import { type SinkKind, sinkKinds } from '../sinks/fault-plan.ts'
 import { Relay, type RelayMode } from '../sinks/relay.ts'
 import { SinkSlot } from '../sinks/sink-slot.ts'
@@ -226,7 +226,7 @@ class OutageRun {
       checkOffsets(
         'each partition of events is stored from its first offset to its end',
         events.partitions,
-        await this.#ends('events'),
+        await endsOf(this.#broker, 'events'),
       ),
       checkSame(
         'every lead that was accepted is stored, and no other',
@@ -236,7 +236,7 @@ class OutageRun {
       checkOffsets(
         'each partition of leads is stored from its first offset to its end',
         leads.partitions,
-        await this.#ends('leads'),
+        await endsOf(this.#broker, 'leads'),
       ),
     ]
   }
@@ -289,17 +289,6 @@ class OutageRun {
       if ((await page.readiness()) !== 200 || (await page.lagRecords(topic)) > 0) return false
     }
     return true
-  }
-
-  async #ends(topic: string): Promise<LogEnds> {
-    const all = await partitionsOf(this.#broker, topic)
-    const admin = await this.#broker.openAdmin()
-    try {
-      const ends = await admin.listOffsets(all, 'latest')
-      return all.map((of) => ends.get(partitionKey(of)) ?? 0)
-    } finally {
-      await admin.close()
-    }
   }
 
   async #span(name: string, during: () => Promise<unknown>): Promise<void> {

@@ -9,7 +9,7 @@ import { connectKafka } from '@millrace/streams/kafka'
 import type { FaultCommand } from '../command-line.ts'
 import type { CheckResult } from '../engine/checks.ts'
 import { judgement, verdictOf, verdictText } from '../engine/run-report.ts'
-import { partitionsOf, readPlain } from '../engine/topic-log.ts'
+import { endsOf, partitionsOf, readPlain } from '../engine/topic-log.ts'
 import { FaultError } from '../fault-error.ts'
 import { Random } from '../random.ts'
 import type { FaultSuite, SuiteContext, Verdict } from '../suite.ts'
@@ -22,7 +22,6 @@ import {
   checkNoDeadLetters,
   checkOffsets,
   checkOutcomes,
-  type LogEnds,
   type ToldOutcome,
 } from './checks.ts'
 import { collectEvidence } from './evidence.ts'
@@ -245,9 +244,9 @@ class SinksRun {
 
   async #judge(feed: RecordFeed, told: ToldOutcomes): Promise<readonly CheckResult[]> {
     const [events, leads] = [await this.#stored.events(), await this.#stored.leads()]
-    const [eventEnds, leadEnds] = [await this.#ends('events'), await this.#ends('leads')]
+    const [eventEnds, leadEnds] = [await endsOf(this.#broker, 'events'), await endsOf(this.#broker, 'leads')]
     const letters = new Map<string, number>()
-    for (const topic of ['events.dlq', 'leads.dlq']) letters.set(topic, (await this.#ends(topic))[0] ?? 0)
+    for (const topic of ['events.dlq', 'leads.dlq']) letters.set(topic, (await endsOf(this.#broker, topic))[0] ?? 0)
     return [
       checkEvents(events, feed.sent),
       checkOffsets('each partition of events is stored from its first offset to its end', events.partitions, eventEnds),
@@ -288,17 +287,6 @@ class SinksRun {
       )
     } finally {
       await group.close()
-    }
-  }
-
-  async #ends(topic: string): Promise<LogEnds> {
-    const all = await partitionsOf(this.#broker, topic)
-    const admin = await this.#broker.openAdmin()
-    try {
-      const ends = await admin.listOffsets(all, 'latest')
-      return all.map((of) => ends.get(partitionKey(of)) ?? 0)
-    } finally {
-      await admin.close()
     }
   }
 

@@ -1,4 +1,4 @@
-import type { VNode } from 'preact'
+import type { ComponentChildren, VNode } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { Timers } from '../feed/timers.ts'
 import { formatCount } from '../format/numbers.ts'
@@ -45,107 +45,96 @@ export function Operations({ client, timers, localZone }: OperationsProps): VNod
   )
 }
 
-/** Whether everything of the last hour is where it should be, with one bar for each minute. */
-function Arrived({ topics, localZone }: { topics: readonly ReconciledTopic[] | null; localZone: string }): VNode {
+/** A question, and the table that answers it. */
+function Answered(props: {
+  readonly id: string
+  readonly title: string
+  readonly lead?: string
+  readonly columns: readonly string[]
+  readonly children: ComponentChildren
+}): VNode {
+  const { id, title, lead, columns, children } = props
   return (
-    <section aria-labelledby="arrived-title">
-      <h2 id="arrived-title">Has everything arrived?</h2>
-      <p class="muted">
-        The last hour: records in Kafka, and what is stored of them or a dead letter. Five minutes are allowed for.
-      </p>
+    <section aria-labelledby={`${id}-title`}>
+      <h2 id={`${id}-title`}>{title}</h2>
+      {lead !== undefined && <p class="muted">{lead}</p>}
       <div class="table-scroll">
         <table>
           <thead>
             <tr>
-              <th scope="col">Topic</th>
-              <th scope="col">In Kafka</th>
-              <th scope="col">Stored</th>
-              <th scope="col">State</th>
-              <th scope="col">By minute</th>
+              {columns.map((column) => (
+                <th key={column} scope="col">
+                  {column}
+                </th>
+              ))}
             </tr>
           </thead>
-          <tbody>
-            {topics?.map(({ topic, kafka, stored, differences, minutes }) => (
-              <tr key={topic}>
-                <th scope="row">{topic}</th>
-                <td>{formatCount(kafka)}</td>
-                <td>{formatCount(stored)}</td>
-                <td class={`operations-state operations-${differences === 0 ? 'good' : 'bad'}`}>
-                  {differences === 0 ? 'whole' : `${formatCount(differences)} missing`}
-                </td>
-                <td>
-                  <ul class="minute-strip" aria-hidden="true">
-                    {minutes.slice(-operationsMinutesMax).map((minute) => (
-                      <li key={minute.minuteMs} class={minuteClass(minute)} title={minuteTitle(minute, localZone)} />
-                    ))}
-                  </ul>
-                </td>
-              </tr>
-            ))}
-          </tbody>
+          <tbody>{children}</tbody>
         </table>
       </div>
     </section>
+  )
+}
+
+/** Whether everything of the last hour is where it should be, with one bar for each minute. */
+function Arrived({ topics, localZone }: { topics: readonly ReconciledTopic[] | null; localZone: string }): VNode {
+  return (
+    <Answered
+      id="arrived"
+      title="Has everything arrived?"
+      lead="The last hour: records in Kafka, and what is stored of them or a dead letter. Five minutes are allowed for."
+      columns={['Topic', 'In Kafka', 'Stored', 'State', 'By minute']}
+    >
+      {topics?.map(({ topic, kafka, stored, differences, minutes }) => (
+        <tr key={topic}>
+          <th scope="row">{topic}</th>
+          <td>{formatCount(kafka)}</td>
+          <td>{formatCount(stored)}</td>
+          <td class={`operations-state operations-${differences === 0 ? 'good' : 'bad'}`}>
+            {differences === 0 ? 'whole' : `${formatCount(differences)} missing`}
+          </td>
+          <td>
+            <ul class="minute-strip" aria-hidden="true">
+              {minutes.slice(-operationsMinutesMax).map((minute) => (
+                <li key={minute.minuteMs} class={minuteClass(minute)} title={minuteTitle(minute, localZone)} />
+              ))}
+            </ul>
+          </td>
+        </tr>
+      ))}
+    </Answered>
   )
 }
 
 /** How far everybody is behind who reads a topic. */
 function Behind({ lags }: { lags: readonly GroupLag[] | null }): VNode {
   return (
-    <section aria-labelledby="behind-title">
-      <h2 id="behind-title">Who is behind?</h2>
-      <div class="table-scroll">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Reader</th>
-              <th scope="col">Topic</th>
-              <th scope="col">Records</th>
-              <th scope="col">Seconds</th>
-            </tr>
-          </thead>
-          <tbody>
-            {lags?.map(({ group, topic, records, seconds }) => (
-              <tr key={`${group} ${topic}`}>
-                <th scope="row">{group}</th>
-                <td>{topic}</td>
-                <td>{formatCount(records)}</td>
-                <td>{seconds.toFixed(1)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
+    <Answered id="behind" title="Who is behind?" columns={['Reader', 'Topic', 'Records', 'Seconds']}>
+      {lags?.map(({ group, topic, records, seconds }) => (
+        <tr key={`${group} ${topic}`}>
+          <th scope="row">{group}</th>
+          <td>{topic}</td>
+          <td>{formatCount(records)}</td>
+          <td>{seconds.toFixed(1)}</td>
+        </tr>
+      ))}
+    </Answered>
   )
 }
 
 /** How many records wait that could not be stored. */
 function Letters({ letters }: { letters: readonly WaitingLetters[] | null }): VNode {
   return (
-    <section aria-labelledby="letters-title">
-      <h2 id="letters-title">What could not be stored?</h2>
-      <div class="table-scroll">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Topic</th>
-              <th scope="col">Dead letters that wait</th>
-            </tr>
-          </thead>
-          <tbody>
-            {letters?.map(({ topic, waiting }) => (
-              <tr key={topic}>
-                <th scope="row">{topic}</th>
-                <td class={waiting === 0 ? '' : 'operations-state operations-bad'}>
-                  {waiting === null ? 'not known' : formatCount(waiting)}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
+    <Answered id="letters" title="What could not be stored?" columns={['Topic', 'Dead letters that wait']}>
+      {letters?.map(({ topic, waiting }) => (
+        <tr key={topic}>
+          <th scope="row">{topic}</th>
+          <td class={waiting === 0 ? '' : 'operations-state operations-bad'}>
+            {waiting === null ? 'not known' : formatCount(waiting)}
+          </td>
+        </tr>
+      ))}
+    </Answered>
   )
 }
 

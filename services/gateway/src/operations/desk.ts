@@ -2,6 +2,7 @@ import {
   type ConsumerParts,
   consumersOf,
   findLetter,
+  type GroupLag,
   OperationsError,
   openLetters,
   readLags,
@@ -12,7 +13,7 @@ import { topics } from '@millrace/schemas'
 import type { Broker } from '@millrace/streams'
 import { GatewayError } from '../errors.ts'
 import { lettersListedMax, opsAnswerMs } from '../limits.ts'
-import type { ListedLag, OperationsDesk } from './ports.ts'
+import type { OperationsDesk } from './ports.ts'
 import type { ReconciliationWatch } from './reconciliation-watch.ts'
 
 /** What the desk works with. */
@@ -54,8 +55,8 @@ export function createOperationsDesk({ broker, watch, nowMs, ...parts }: DeskPar
 }
 
 /** Answers the same again for a while: a page asks every few seconds, and several may be open. */
-function cached(read: () => Promise<readonly ListedLag[]>, nowMs: () => number) {
-  let answer: Promise<readonly ListedLag[]> | undefined
+function cached(read: () => Promise<readonly GroupLag[]>, nowMs: () => number) {
+  let answer: Promise<readonly GroupLag[]> | undefined
   let untilMs = 0
   return () => {
     if (answer === undefined || nowMs() >= untilMs) {

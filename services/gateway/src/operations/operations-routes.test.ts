@@ -1,7 +1,7 @@
+import type { WholeLetter } from '@millrace/operations'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryOperations } from '../../test/memory-operations.ts'
 import { openTestApp, type TestApp } from '../../test/test-app.ts'
-import type { ShownLetter } from './ports.ts'
 
 let test: TestApp
 let operations: MemoryOperations
@@ -11,7 +11,7 @@ beforeEach(async () => {
 })
 afterEach(() => test.close())
 
-const letterOf = (topic: string, offset: number): ShownLetter => ({
+const letterOf = (topic: string, offset: number): WholeLetter => ({
   offset,
   topic,
   partition: 2,
@@ -23,6 +23,7 @@ const letterOf = (topic: string, offset: number): ShownLetter => ({
   isOmitted: false,
   key: Buffer.from('ada@example.com'),
   value: Buffer.alloc(5_000, 7),
+  headers: [],
 })
 
 const get = (path: string) =>

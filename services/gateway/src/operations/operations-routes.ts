@@ -67,7 +67,7 @@ function registerReconciliation(app: GatewayApp, { desk }: OperationsRoutesDeps)
 }
 
 function registerLetters(app: GatewayApp, { desk }: OperationsRoutesDeps): void {
-  const topic = Type.Enum([...desk.letterTopics], { description: 'Where the records are from.', examples: ['events'] })
+  const topic = topicOf(desk)
 
   app.route({
     method: 'GET',
@@ -155,9 +155,7 @@ function registerReplay(app: GatewayApp, { desk, audit }: OperationsRoutesDeps):
       summary: 'Puts dead letters back where their records came from',
       description:
         'Each record once, however often this is asked: asked again after an answer was lost, it puts back what is left. Without `offsets` and `reason`, all that wait.',
-      params: Type.Object({
-        topic: Type.Enum([...desk.letterTopics], { description: 'Where the records are from.', examples: ['events'] }),
-      }),
+      params: Type.Object({ topic: topicOf(desk) }),
       body: Type.Object(
         {
           offsets: Type.Optional(
@@ -193,6 +191,10 @@ function registerReplay(app: GatewayApp, { desk, audit }: OperationsRoutesDeps):
       return { replayed, omitted: [...omitted] }
     },
   })
+}
+
+function topicOf({ letterTopics }: OperationsDesk) {
+  return Type.Enum([...letterTopics], { description: 'Where the records are from.', examples: ['events'] })
 }
 
 function toContent(bytes: Buffer | null) {

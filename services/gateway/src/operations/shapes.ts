@@ -1,5 +1,11 @@
+import {
+  type Letter as FoundLetter,
+  type GroupLag,
+  type Reconciliation,
+  reconciliationStages,
+  type TopicReconciliation,
+} from '@millrace/operations'
 import { Type } from 'typebox'
-import { type ComparedTopic, type Comparison, comparedStages, type ListedLag, type ListedLetter } from './ports.ts'
 
 const count = Type.Integer({ minimum: 0 })
 const countOrNull = Type.Unsafe<number | null>({ type: ['integer', 'null'] })
@@ -153,7 +159,7 @@ export const Reconciled = Type.Object(
         is_complete: Type.Boolean({ description: 'false when a run may not look at as much as there was.' }),
         differences: Type.Array(
           Type.Object({
-            stage: Type.Enum([...comparedStages]),
+            stage: Type.Enum([...reconciliationStages]),
             minute: timeMs,
             records: count,
             partition: countOrNull,
@@ -207,7 +213,7 @@ export const Reconciled = Type.Object(
 )
 
 /** Lags as they are answered. */
-export function toLags(groups: readonly ListedLag[], measuredAtMs: number) {
+export function toLags(groups: readonly GroupLag[], measuredAtMs: number) {
   return {
     measured_at: measuredAtMs,
     groups: groups.map((of) => ({ ...of, partitions: of.partitions.map((partition) => ({ ...partition })) })),
@@ -215,7 +221,7 @@ export function toLags(groups: readonly ListedLag[], measuredAtMs: number) {
 }
 
 /** A letter as it is answered, without what it holds. */
-export function toLetter(letter: ListedLetter) {
+export function toLetter(letter: FoundLetter) {
   return {
     offset: letter.offset,
     topic: letter.topic,
@@ -230,7 +236,7 @@ export function toLetter(letter: ListedLetter) {
 }
 
 /** A reconciliation as it is answered. */
-export function toReconciled({ fromMs, toMs, settledMs, ranAtMs, tookMs, topics }: Comparison) {
+export function toReconciled({ fromMs, toMs, settledMs, ranAtMs, tookMs, topics }: Reconciliation) {
   return {
     from: fromMs,
     to: toMs,
@@ -241,7 +247,7 @@ export function toReconciled({ fromMs, toMs, settledMs, ranAtMs, tookMs, topics 
   }
 }
 
-function toTopic({ topic, store, totals: sums, isComplete, differences, minutes }: ComparedTopic) {
+function toTopic({ topic, store, totals: sums, isComplete, differences, minutes }: TopicReconciliation) {
   return {
     topic,
     store,

@@ -199,15 +199,17 @@ async function examine(judged: readonly JudgedRange[], { side, topic, broker, qu
     signal: question.signal,
     async onRecord(cursor, partition) {
       const { offset, timestamp } = cursor
-      const range = judged.find(
-        (of) => of.partition === partition && of.firstOffset <= offset && offset < of.nextOffset,
-      )
+      const range = rangeAt(judged, partition, offset)
       if (range !== undefined) unstored.push({ range, offset, timestamp, key: await side.keyOf(cursor) })
     },
   })
   for (const gap of unread) noteUnread(gap, judged, committed)
   const byReception = await settle(unstored, { side, question, committed })
   return { isComplete: unread.length === 0, byReception }
+}
+
+function rangeAt(judged: readonly JudgedRange[], partition: number, offset: number): JudgedRange | undefined {
+  return judged.find((of) => of.partition === partition && of.firstOffset <= offset && offset < of.nextOffset)
 }
 
 /** Long ranges behind what the sink has come to wait, whatever they are: only the part before them, and short ones, are read. */
@@ -285,10 +287,8 @@ async function countUnprocessed(
     recordsMax: waitingExaminedMax,
     signal: question.signal,
     async onRecord({ offset }, partition) {
-      const found = settled.find(
-        ({ range }) => range.partition === partition && range.firstOffset <= offset && offset < range.nextOffset,
-      )
-      if (found !== undefined) note(found.range, 'processor', offset, 1)
+      const range = rangeAt(judged, partition, offset)
+      if (range !== undefined) note(range, 'processor', offset, 1)
     },
   })
 }

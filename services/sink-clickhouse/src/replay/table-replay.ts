@@ -1,4 +1,4 @@
-import { type Admin, type Broker, partitionKey, RecordCursor, StreamsError } from '@millrace/streams'
+import { type Broker, partitionKey, RecordCursor, StreamsError } from '@millrace/streams'
 import { type BatchSink, SinkBatch } from '@millrace/streams/sink'
 import { batchBytesMax, batchRowsMax, replayPollMs, replaySilenceMsMax } from '../limits.ts'
 import type { ReplayTable } from './replay-table.ts'
@@ -63,7 +63,10 @@ async function rangesOf(
     if (partitions === undefined) throw new StreamsError('TOPIC_MISSING', `topic ${topic} does not exist`, { topic })
     const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
     const ends = await admin.listOffsets(all, 'latestCommitted')
-    const [first, next] = [await offsetsAt(admin, all, fromMs), await offsetsAt(admin, all, toMs)]
+    const [first, next] = [
+      await admin.listOffsets(all, { timeMs: fromMs }),
+      await admin.listOffsets(all, { timeMs: toMs }),
+    ]
     return all.map(({ partition }) => {
       const key = partitionKey({ topic, partition })
       const end = ends.get(key) ?? 0
@@ -73,14 +76,6 @@ async function rangesOf(
   } finally {
     await admin.close()
   }
-}
-
-function offsetsAt(
-  admin: Admin,
-  all: readonly { readonly topic: string; readonly partition: number }[],
-  timeMs: number,
-) {
-  return admin.listOffsets(all, { timeMs })
 }
 
 async function replayPartition(
