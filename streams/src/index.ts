@@ -84,6 +84,7 @@ export { bytes, json, nullable, type Serde, utf8 } from './core/serde.ts'
 export { UvarintReader, uvarintBytes, writeUvarint } from './core/varint.ts'
 
 // The broker's ports.
+export { boundedBroker, type OffsetRange } from './core/bounded-broker.ts'
 export {
   type Admin,
   type Broker,

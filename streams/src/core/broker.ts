@@ -28,6 +28,8 @@ export interface FetchedBatches extends TopicPartition {
   readonly lastStableOffset: number
   /** In the order of `firstOffset`; empty under `uncommitted`. */
   readonly abortedTransactions: readonly AbortedTransaction[]
+  /** Records from here on are not to be read; all are when it is absent (`boundedBroker`). */
+  readonly endOffset?: number
   /** How to check and inflate the batches; `RecordCursor` takes Node's own means without it. */
   readonly codec?: BatchCodec
 }

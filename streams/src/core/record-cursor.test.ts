@@ -212,6 +212,35 @@ describe('RecordCursor', () => {
       }
     }
   })
+
+  describe('with an end', () => {
+    const five = ['a', 'b', 'c', 'd', 'e']
+
+    it('reads nothing from there on, and is to go on from there', () => {
+      const bytes = Buffer.concat([batchAt(10, five), batchAt(15, five)])
+      const upTo = (endOffset: number) => {
+        const { records, nextOffset } = readAll(fetched(bytes, { fetchOffset: 11, endOffset }))
+        return { offsets: records.map(([offset]) => offset), nextOffset }
+      }
+      expect(upTo(13)).toEqual({ offsets: [11, 12], nextOffset: 13 })
+      expect(upTo(15)).toEqual({ offsets: [11, 12, 13, 14], nextOffset: 15 })
+      expect(upTo(16)).toEqual({ offsets: [11, 12, 13, 14, 15], nextOffset: 16 })
+      expect(upTo(99)).toMatchObject({ nextOffset: 20 })
+    })
+
+    it('is not carried past it by what is not returned', () => {
+      const producer = { id: 9, transactional: true }
+      const bytes = Buffer.concat([batchAt(0, five, producer), markerAt(5, 'abort', 9)])
+      const abortedTransactions = [{ producerId: 9n, firstOffset: 0 }]
+      expect(readAll(fetched(bytes, { abortedTransactions, endOffset: 3 }))).toEqual({ records: [], nextOffset: 3 })
+    })
+
+    it('does not carry over to the next fetch', () => {
+      const cursor = new RecordCursor()
+      readAll(fetched(batchAt(0, five), { endOffset: 2 }), cursor)
+      expect(readAll(fetched(batchAt(0, five)), cursor).records).toHaveLength(5)
+    })
+  })
 })
 
 /** A codec that finds the checksum right, whatever the bytes. */

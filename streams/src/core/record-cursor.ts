@@ -34,6 +34,7 @@ export class RecordCursor {
   nextOffset = 0
 
   #fetched: FetchedBatches | undefined
+  #endOffset = Number.POSITIVE_INFINITY
   #codec: BatchCodec = plainBatchCodec
   #batchAt = 0
   #batchBaseOffset = 0
@@ -56,6 +57,7 @@ export class RecordCursor {
     this.bytes = fetched.bytes
     this.offset = -1
     this.nextOffset = fetched.fetchOffset
+    this.#endOffset = fetched.endOffset ?? Number.POSITIVE_INFINITY
     this.#batchAt = 0
     this.#recordsLeft = 0
     this.#abortedAt = 0
@@ -69,8 +71,9 @@ export class RecordCursor {
   next(): boolean {
     while (this.#recordsLeft > 0 || this.#nextBatch()) {
       this.#readRecord()
+      if (this.offset >= this.#endOffset) return this.#end()
       if (this.offset >= this.nextOffset) {
-        this.nextOffset = this.#recordsLeft === 0 ? this.#batchLastOffset + 1 : this.offset + 1
+        this.nextOffset = this.#recordsLeft === 0 ? this.#afterBatch() : this.offset + 1
         return true
       }
       if (this.#recordsLeft === 0) this.#passBatch()
@@ -154,6 +157,7 @@ export class RecordCursor {
       if (end > bytes.length) return false
       this.#batchAt = end
       this.#batchLastOffset = this.#batchBaseOffset + bytes.readInt32BE(start + batchPosition.lastOffsetDelta)
+      if (this.#batchBaseOffset >= this.#endOffset) return this.#end()
       if (this.#batchLastOffset < this.nextOffset) continue
       this.#checkCrc(bytes, start, end)
       if (this.#isVisible(bytes, start, fetched) && this.#openBatch(bytes, start, end)) return true
@@ -162,7 +166,19 @@ export class RecordCursor {
   }
 
   #passBatch(): void {
-    if (this.#batchLastOffset >= this.nextOffset) this.nextOffset = this.#batchLastOffset + 1
+    if (this.#batchLastOffset >= this.nextOffset) this.nextOffset = this.#afterBatch()
+  }
+
+  #afterBatch(): number {
+    return Math.min(this.#batchLastOffset + 1, this.#endOffset)
+  }
+
+  /** What is behind `endOffset` is not looked at. */
+  #end(): false {
+    this.nextOffset = this.#endOffset
+    this.#fetched = undefined
+    this.#recordsLeft = 0
+    return false
   }
 
   #openBatch(bytes: Buffer, start: number, end: number): boolean {
