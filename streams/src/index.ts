@@ -35,6 +35,7 @@ export { sum } from './aggregate/sum.ts'
 
 // Topologies.
 export { describe } from './topology/describe.ts'
+export { internalTopicNames } from './topology/topic-names.ts'
 export type { Topology } from './topology/topology.ts'
 
 // Running them.
@@ -85,6 +86,7 @@ export { UvarintReader, uvarintBytes, writeUvarint } from './core/varint.ts'
 
 // The broker's ports.
 export { boundedBroker, type OffsetRange } from './core/bounded-broker.ts'
+export { offsetRanges } from './core/offset-ranges.ts'
 export {
   type Admin,
   type Broker,

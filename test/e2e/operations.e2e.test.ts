@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { openReconciler, type Reconciler, type TopicReconciliation } from '@millrace/operations'
-import { openRegistry } from '@millrace/schemas'
+import { type EventStats, openRegistry } from '@millrace/schemas'
 import { type ClickHouse, openClickHouse } from '@millrace/storage/clickhouse'
 import { type Mysql, openMysql } from '@millrace/storage/mysql'
+import { partitionKey, RecordCursor } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -175,4 +179,58 @@ describe('millrace replay', () => {
     await run()
     expect(await rows()).toEqual([before])
   }, 180_000)
+
+  it('counts a range anew under another application id, beside the processor that runs', async () => {
+    const type = `replayed-${randomUUID().slice(0, 8)}`
+    const sent = Array.from({ length: 50 }, (_, i) => ({ user_id: `u${i}`, event_type: type, timestamp: Date.now() }))
+    expect((await admin.post('/api/v1/events', sent)).status).toBe(202)
+    const toMs = Date.now() + 1
+    expect((await admin.post('/api/v1/events', sent.slice(0, 7))).status).toBe(202)
+    const stateDir = await mkdtemp(join(tmpdir(), 'millrace-replay-'))
+    try {
+      const times = ['--from', new Date(startedMs).toISOString(), '--to', new Date(toMs).toISOString()]
+      const command = ['services/cli/src/main.ts', 'replay', '--topic', 'events', ...times, '--application-id', type]
+      const env = { ...process.env, MILLRACE_STATE_DIR: stateDir }
+      const run = () => promisify(execFile)(process.execPath, command, { env })
+      expect((await run()).stdout).toMatch(/^\d+ offsets of events: their statistics are in stats\.replayed-/)
+      expect(await lastCounts(`stats.${type}`, type)).toEqual({ '10s': 50, '1m': 50, '5m': 50, '1h': 50, '1d': 50 })
+      await within(async () => expect((await lastCounts('stats', type))['1d']).toBe(57))
+      await expect(run()).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('name another id') })
+    } finally {
+      await rm(stateDir, { recursive: true, force: true })
+      const kafka = await broker.openAdmin()
+      await kafka.deleteTopics([`stats.${type}`])
+      await kafka.close()
+    }
+  }, 180_000)
 })
+
+/** What a topic of statistics says last of an event type, by interval: the sum over its windows. */
+async function lastCounts(topic: string, eventType: string): Promise<Record<string, number>> {
+  const kafka = await broker.openAdmin()
+  const fetcher = await broker.openFetcher({ clientId: 'operations-e2e' })
+  const last = new Map<string, EventStats>()
+  try {
+    const partitions = (await kafka.describeTopics([topic])).get(topic)?.partitions ?? 0
+    const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+    const ends = await kafka.listOffsets(all, 'latestCommitted')
+    const codec = await openRegistry(required('MILLRACE_REGISTRY_URL')).codecFor('stats', 'event-stats')
+    const cursor = new RecordCursor()
+    fetcher.assign(all.map((of) => ({ ...of, offset: 0 })))
+    while (all.some((of) => (fetcher.position(of) ?? 0) < (ends.get(partitionKey(of)) ?? 0))) {
+      for (const fetched of await fetcher.poll(500)) {
+        cursor.reset(fetched)
+        while (cursor.next()) {
+          if (cursor.valueStart < 0) continue
+          const stats = codec.decode(cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd))
+          if (stats.event_type === eventType) last.set(`${stats.interval} ${stats.window_start}`, stats)
+        }
+      }
+    }
+  } finally {
+    await Promise.all([kafka.close(), fetcher.close()])
+  }
+  const counts: Record<string, number> = {}
+  for (const { interval, count } of last.values()) counts[interval] = (counts[interval] ?? 0) + count
+  return counts
+}

@@ -34,6 +34,7 @@ import { runMigrate } from './migrate.ts'
 import { readPasswordFrom } from './password-input.ts'
 import { provision } from './provision.ts'
 import { runReconcile } from './reconcile.ts'
+import { type ReplayProgram, runReplay } from './replay.ts'
 import { runUsers } from './users.ts'
 
 const usage = `Usage: millrace COMMAND
@@ -56,6 +57,9 @@ Whether everything has arrived (all of the above, and the registry):
                                otherwise; exit code 1 when something older than the bound (300 s) is not where it should be
   replay --topic events|stats --from TIME [--to TIME] --into-table NAME
                                read a range of a topic again, into a new table beside the running sinks; safe to repeat
+  replay --topic events --from TIME [--to TIME] --application-id ID [--into-topic NAME]
+                               compute the statistics of a range anew, into a topic of their own (stats.ID), beside the running
+                               processors; goes on where it was when it is repeated (MILLRACE_STATE_DIR and the processor's others)
 
 Accounts (MILLRACE_MYSQL_HOST, _PORT, _USER, _PASSWORD, _DATABASE; passwords of accounts come on standard input):
   users list
@@ -95,7 +99,10 @@ async function run(args: readonly string[]): Promise<void> {
     return await runDlq(rest, { broker, topics: withLetters, print, tell })
   }
   if (command === 'reconcile') return await withMysql((mysql) => reconcile(rest, mysql))
-  if (command === 'replay') return await runReplay(rest)
+  if (command === 'replay') {
+    process.exitCode = await runReplay(rest, { run: runProgram, nowMs: Date.now })
+    return
+  }
   if (command === 'users') {
     const readPassword = () => readPasswordFrom(process.stdin)
     return await withMysql((mysql) => runUsers(rest, { users: createUserRepository(mysql), readPassword, print, tell }))
@@ -121,12 +128,15 @@ async function withMysql(work: (mysql: Mysql) => Promise<void>): Promise<void> {
   }
 }
 
-/** A program of the sink's, whose code it writes with: services do not import each other. */
-async function runReplay(args: readonly string[]): Promise<void> {
-  const program = fileURLToPath(new URL('../../sink-clickhouse/src/replay-main.ts', import.meta.url))
+/** The program of a service, whose code it works with: services do not import each other. */
+async function runProgram(service: ReplayProgram, args: readonly string[]): Promise<number> {
+  const program = fileURLToPath(new URL(`../../${service}/src/replay-main.ts`, import.meta.url))
   const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' })
+  // Ctrl-C reaches both, SIGTERM this one only. It is for the program to end what it began.
+  process.on('SIGINT', () => undefined)
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
   const [code] = await once(child, 'exit')
-  process.exitCode = typeof code === 'number' ? code : 1
+  return typeof code === 'number' ? code : 1
 }
 
 async function reconcile(args: readonly string[], mysql: Mysql): Promise<void> {

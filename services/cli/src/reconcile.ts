@@ -13,6 +13,7 @@ import {
 } from '@millrace/operations'
 import { CommandError } from './command-error.ts'
 import { table } from './table.ts'
+import { timeOption } from './time-option.ts'
 
 /** What `millrace reconcile` works on. */
 export interface ReconcileDeps {
@@ -50,8 +51,8 @@ function read(args: readonly string[], nowMs: number) {
   const text = { type: 'string' } as const
   const options = { from: text, to: text, topic: text, bound: text, json: { type: 'boolean' } } as const
   const { values } = parsed(args, options)
-  const toMs = timeOf(values.to, 'to') ?? nowMs
-  const fromMs = timeOf(values.from, 'from') ?? toMs - reconciledMsDefault
+  const toMs = timeOption(values.to, 'to') ?? nowMs
+  const fromMs = timeOption(values.from, 'from') ?? toMs - reconciledMsDefault
   const topic = reconciledTopics.find((name) => name === values.topic)
   if (values.topic !== undefined && topic === undefined) {
     throw new CommandError('USAGE', `--topic "${values.topic}" is none of ${reconciledTopics.join(', ')}`)
@@ -69,15 +70,6 @@ function parsed<T extends NonNullable<NonNullable<Parameters<typeof parseArgs>[0
   } catch (error) {
     throw new CommandError('USAGE', `${error instanceof Error ? error.message : String(error)}: ${usage}`)
   }
-}
-
-function timeOf(text: string | undefined, name: string): number | undefined {
-  if (text === undefined) return undefined
-  const ms = Date.parse(text)
-  if (Number.isNaN(ms)) {
-    throw new CommandError('USAGE', `--${name} "${text}" is no time: write it as 2026-11-21T09:30:00Z`)
-  }
-  return ms
 }
 
 function boundOf(text: string | undefined): number {

@@ -27,3 +27,8 @@ export class KitError extends Error {
     this.problems = options.problems ?? []
   }
 }
+
+/** Whether a wait or a piece of work was given up because somebody asked for that: nothing went wrong. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof KitError ? error.code === 'ABORTED' : error instanceof Error && error.name === 'AbortError'
+}

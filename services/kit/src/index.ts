@@ -20,7 +20,7 @@ export {
 } from './config.ts'
 
 // Errors.
-export { KitError, type KitErrorCode, kitErrorCodes } from './errors.ts'
+export { isAbort, KitError, type KitErrorCode, kitErrorCodes } from './errors.ts'
 
 // Logs and metrics.
 export { createLogger, describeError, type Logger, type LogLevel, logLevels } from './logger.ts'

@@ -6,6 +6,7 @@ import {
   type AppSnapshot,
   type Broker,
   type ByteStoreProvider,
+  type FailureAction,
   type FailurePolicy,
   type Guarantee,
   hasCode,
@@ -25,6 +26,8 @@ export interface EngineOptions {
   readonly registry: Pick<Registry, 'schemaById'>
   readonly logger: Logger
   readonly probes: AppProbes
+  /** What becomes of events that cannot be read. Default `dead-letter`. */
+  readonly unreadable?: Extract<FailureAction, 'dead-letter' | 'skip'>
   readonly settings: {
     readonly applicationId: string
     readonly guarantee: Guarantee
@@ -114,7 +117,8 @@ export class Engine {
 
   readonly #onFailure: FailurePolicy = (_stage, error) => {
     const schemaId = unknownSchemaOf(error)
-    return schemaId === undefined || this.#unreadable.has(schemaId) ? 'dead-letter' : 'fail'
+    if (schemaId !== undefined && !this.#unreadable.has(schemaId)) return 'fail'
+    return this.#options.unreadable ?? 'dead-letter'
   }
 
   async #restartAfter(error: unknown): Promise<void> {

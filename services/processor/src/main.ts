@@ -1,30 +1,12 @@
-import {
-  type Check,
-  createLogger,
-  createMetrics,
-  installShutdown,
-  type Logger,
-  runMain,
-  startHealthServer,
-  waitFor,
-} from '@millrace/kit'
-import { type EventStats, openRegistry, type RecordCodec, SchemaError } from '@millrace/schemas'
-import { hasCode, type Serde, storeNames } from '@millrace/streams'
+import { type Check, createLogger, createMetrics, installShutdown, runMain, startHealthServer } from '@millrace/kit'
 import { connectKafka } from '@millrace/streams/kafka'
-import { openRocksDbStores } from '@millrace/streams/rocksdb'
 import manifest from '../package.json' with { type: 'json' }
-import { advertisedEndpoint, type ProcessorConfig, processorConfig } from './config.ts'
-import { countedEvents } from './counted-event.ts'
+import { advertisedEndpoint, processorConfig } from './config.ts'
 import { Engine } from './engine.ts'
 import { exposeEngine } from './engine-gauges.ts'
 import { engineMetrics, processorLogFields } from './engine-metrics.ts'
+import { openProgram, openState, settingsOf } from './program.ts'
 import { queryPages } from './query-pages.ts'
-import { buildTopology } from './topology.ts'
-
-const mebibyte = 1024 * 1024
-
-/** A process that is stopping holds the state directory for at most its closing deadline. */
-const lockWaitMs = 15_000
 
 runMain(async () => {
   const config = processorConfig(process.env)
@@ -58,39 +40,21 @@ runMain(async () => {
   })
   shutdown.onClose('health server', () => health.close())
 
-  const registry = openRegistry(config.registryUrl)
-  const codecs = await waitFor(
-    'The schema registry',
-    async () => ({
-      events: await registry.codecFor('events', 'event'),
-      stats: await registry.codecFor('stats', 'event-stats'),
-    }),
-    { logger, signal: shutdown.signal, isRetryable: (error) => error instanceof SchemaError && isPassing(error) },
-  )
-  const { graceMs, retentionMs, statsTopic } = config
-  const topology = buildTopology({
-    events: countedEvents(codecs.events),
-    stats: statsSerde(codecs.stats),
-    graceMs,
-    retentionMs,
-    statsTopic,
-  })
-  const stores = await openStores(config, { names: storeNames(topology), logger, signal: shutdown.signal })
+  const waiting = { logger, signal: shutdown.signal }
+  const program = await openProgram(config, waiting)
+  const stores = await openState(program, config, waiting)
   shutdown.onClose('state', () => stores.close())
 
   const endpoint = advertisedEndpoint(config, health.url)
   engine = new Engine({
-    topology,
+    ...program,
     broker: connectKafka({ brokers: [...config.brokers], clientId: config.applicationId }),
     stores,
-    events: codecs.events,
-    registry,
     logger,
     probes: engineMetrics(metrics, logger),
     signal: shutdown.signal,
     settings: {
       ...settingsOf(config),
-      stateBytesMax: config.stateMemoryMib * mebibyte,
       numStandbys: config.standbys,
       ...(endpoint === undefined ? {} : { queryEndpoint: endpoint }),
     },
@@ -109,41 +73,3 @@ runMain(async () => {
   )
   await running.start()
 })
-
-/** What is not registered yet is registered by whoever provisions the topics. */
-function isPassing(error: SchemaError): boolean {
-  return error.retryable || error.code === 'NOT_REGISTERED'
-}
-
-function openStores(
-  config: ProcessorConfig,
-  options: { readonly names: readonly string[]; readonly logger: Logger; readonly signal: AbortSignal },
-) {
-  const { names, logger, signal } = options
-  return waitFor(
-    'The state directory',
-    () => openRocksDbStores({ directory: config.stateDirectory, stores: names, logger }),
-    { logger, signal, deadlineMs: lockWaitMs, isRetryable: (error) => hasCode(error, 'STORE_LOCKED') },
-  )
-}
-
-function settingsOf(config: ProcessorConfig) {
-  const { applicationId, guarantee, commitIntervalMs, idleMs, sessionTimeoutMs, replicationFactor } = config
-  const { stateCleanupDelayMs } = config
-  return {
-    applicationId,
-    guarantee,
-    commitIntervalMs,
-    idleMs,
-    sessionTimeoutMs,
-    replicationFactor,
-    stateCleanupDelayMs,
-  }
-}
-
-function statsSerde(codec: RecordCodec<EventStats>): Serde<EventStats> {
-  return {
-    read: (bytes, start, end) => codec.decode(bytes.subarray(start, end)),
-    write: (stats) => codec.encode(stats),
-  }
-}

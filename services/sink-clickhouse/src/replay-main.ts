@@ -1,4 +1,4 @@
-import { KitError, retry, runMain } from '@millrace/kit'
+import { isAbort, retry, runMain } from '@millrace/kit'
 import { openRegistry, SchemaError } from '@millrace/schemas'
 import { openClickHouse, StorageError } from '@millrace/storage/clickhouse'
 import { StreamsError } from '@millrace/streams'
@@ -8,26 +8,21 @@ import { createClickHouseSink } from './clickhouse-sink.ts'
 import { readConfig } from './config.ts'
 import { SinkError } from './errors.ts'
 import { replayAttemptsMax, retryBaseMs, retryMaxMs, spareBuffersMax } from './limits.ts'
-import { type ReplayArguments, ReplayUsageError, readReplayArguments } from './replay/replay-arguments.ts'
 import { createReplayTable } from './replay/replay-table.ts'
 import { type ReplayProgress, replayIntoTable } from './replay/table-replay.ts'
 import { type RecordRoute, routes } from './sinks.ts'
 import { SpareBuffers } from './spare-buffers.ts'
 import { createWriterSchemas } from './writer-schemas.ts'
 
-// `millrace replay`: reads a range of a topic again, into a table of its own, beside the running sinks and with their code.
+// `millrace replay --into-table`, which calls it with TOPIC FROM_MS TO_MS TABLE: reads a range of a topic again, into a table of its own, beside the running sinks and with their code.
 runMain(async () => {
-  const records = routes.filter((route): route is RecordRoute => route.kind === 'records')
+  const [topic, from, to, table = ''] = process.argv.slice(2)
+  const route = routes.find((one): one is RecordRoute => one.kind === 'records' && one.topic === topic)
+  if (route === undefined) return fail(`no topic ${topic} lands in ClickHouse`, 2)
+  if (routes.some((one) => one.table === table)) return fail(`table ${table} is in use: name a new one`, 2)
   try {
-    const args = readReplayArguments(process.argv.slice(2), {
-      topics: records.map(({ topic }) => topic),
-      tables: routes.map(({ table }) => table),
-      nowMs: Date.now(),
-    })
-    const route = records.find(({ topic }) => topic === args.topic)
-    if (route !== undefined) process.exitCode = (await replay(route, args)) ? 0 : 1
+    process.exitCode = (await replay(route, { fromMs: Number(from), toMs: Number(to), table })) ? 0 : 1
   } catch (error) {
-    if (error instanceof ReplayUsageError) return fail(error.message, 2)
     if (isAbort(error)) return fail('ended before it was done. Run it again: it goes on where it was', 130)
     const isTold = error instanceof StorageError || error instanceof StreamsError || error instanceof SchemaError
     if (!isTold) throw error
@@ -35,18 +30,17 @@ runMain(async () => {
   }
 })
 
-/** Between two attempts, or between two batches. */
-function isAbort(error: unknown): boolean {
-  return error instanceof KitError ? error.code === 'ABORTED' : error instanceof Error && error.name === 'AbortError'
-}
-
 function fail(message: string, exitCode: number): void {
   process.stderr.write(`millrace replay: ${message}\n`)
   process.exitCode = exitCode
 }
 
 /** Whether the table has, in the end, everything that can be stored. */
-async function replay(route: RecordRoute, { topic, fromMs, toMs, table: name }: ReplayArguments): Promise<boolean> {
+async function replay(
+  route: RecordRoute,
+  { fromMs, toMs, table: name }: { readonly fromMs: number; readonly toMs: number; readonly table: string },
+): Promise<boolean> {
+  const { topic } = route
   const config = readConfig(process.env)
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())

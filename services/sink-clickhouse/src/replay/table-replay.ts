@@ -1,4 +1,4 @@
-import { type Broker, partitionKey, RecordCursor, StreamsError } from '@millrace/streams'
+import { type Broker, type OffsetRange, offsetRanges, RecordCursor, StreamsError } from '@millrace/streams'
 import { type BatchSink, SinkBatch } from '@millrace/streams/sink'
 import { batchBytesMax, batchRowsMax, replayPollMs, replaySilenceMsMax } from '../limits.ts'
 import type { ReplayTable } from './replay-table.ts'
@@ -28,13 +28,6 @@ export interface ReplayProgress {
   readonly known: number
 }
 
-/** Offsets of one partition. */
-interface Range {
-  readonly partition: number
-  readonly firstOffset: number
-  readonly nextOffset: number
-}
-
 /**
  * Reads what arrived in a topic from `fromMs` to `toMs`, and writes it into a table, a partition after the other. Whatever the table has of a batch is left out, so that a replay that was ended may be repeated: rows stay single.
  * Throws `TOPIC_MISSING`, and what Kafka and the sink throw.
@@ -43,7 +36,7 @@ export async function replayIntoTable(
   parts: TableReplayParts,
   { topic, fromMs, toMs }: { readonly topic: string; readonly fromMs: number; readonly toMs: number },
 ): Promise<ReplayProgress> {
-  const ranges = await rangesOf(parts.broker, topic, { fromMs, toMs })
+  const ranges = await offsetRanges(parts.broker, topic, { fromMs, toMs })
   const offsets = ranges.reduce((sum, { firstOffset, nextOffset }) => sum + nextOffset - firstOffset, 0)
   const progress = { offsets, done: 0, records: 0, known: 0 }
   for (const range of ranges) {
@@ -52,39 +45,16 @@ export async function replayIntoTable(
   return progress
 }
 
-async function rangesOf(
-  broker: Broker,
-  topic: string,
-  { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
-): Promise<readonly Range[]> {
-  const admin = await broker.openAdmin()
-  try {
-    const partitions = (await admin.describeTopics([topic])).get(topic)?.partitions
-    if (partitions === undefined) throw new StreamsError('TOPIC_MISSING', `topic ${topic} does not exist`, { topic })
-    const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
-    const ends = await admin.listOffsets(all, 'latestCommitted')
-    const [first, next] = [
-      await admin.listOffsets(all, { timeMs: fromMs }),
-      await admin.listOffsets(all, { timeMs: toMs }),
-    ]
-    return all.map(({ partition }) => {
-      const key = partitionKey({ topic, partition })
-      const end = ends.get(key) ?? 0
-      const at = (offsets: ReadonlyMap<string, number>) => Math.min(offsets.get(key) ?? end, end)
-      return { partition, firstOffset: at(first), nextOffset: at(next) }
-    })
-  } finally {
-    await admin.close()
-  }
-}
-
 async function replayPartition(
   parts: TableReplayParts,
   topic: string,
   {
     range,
     progress,
-  }: { readonly range: Range; readonly progress: { done: number; records: number; known: number; offsets: number } },
+  }: {
+    readonly range: OffsetRange
+    readonly progress: { done: number; records: number; known: number; offsets: number }
+  },
 ): Promise<void> {
   const { rowsMax = batchRowsMax } = parts
   const of = { topic, partition: range.partition }
