@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hash,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import { StorageError } from '../errors.ts'
 import { seedBytes } from './key-tree.ts'
 
@@ -14,13 +22,14 @@ export const wrappedBytes = nonceBytes + seedBytes + tagBytes
  * destroyed in the table of keys cannot be had back with it.
  */
 export class LeadKey {
-  readonly #wrapping: Buffer
-  readonly #hashing: HmacKey
+  /** An object, not bytes: see `sealLead`. */
+  readonly #wrapping: KeyObject
+  readonly #hashing: Hmac
 
   /** `bytes` are 32 random ones. */
   constructor(bytes: Buffer) {
-    this.#wrapping = subkeyOf(bytes, 'millrace lead seeds 1')
-    this.#hashing = hmacKey(subkeyOf(bytes, 'millrace lead hashes 1'))
+    this.#wrapping = createSecretKey(subkeyOf(bytes, 'millrace lead seeds 1'))
+    this.#hashing = new Hmac(subkeyOf(bytes, 'millrace lead hashes 1'))
   }
 
   /** Wraps the seed of a tree's node (AES-256-GCM). `place` says which one: only there it can be unwrapped. */
@@ -48,7 +57,7 @@ export class LeadKey {
 
   /** HMAC-SHA-256 of a text. `kind` keeps hashes for different ends apart. */
   hash(kind: 'email' | 'phone' | 'content', text: string): Buffer {
-    return hmac(this.#hashing, `${kind}\n${text}`)
+    return this.#hashing.digest(`${kind}\n${text}`)
   }
 }
 
@@ -80,29 +89,40 @@ function subkeyOf(bytes: Buffer, purpose: string): Buffer {
   return Buffer.from(hkdfSync('sha256', bytes, '', purpose, keyBytes))
 }
 
-/** A key of HMAC-SHA-256 as RFC 2104 pads it: the blocks that go before the text, and before the hash of that. */
-interface HmacKey {
-  readonly inner: Buffer
-  readonly outer: Buffer
-}
-
 const blockBytes = 64
+const digestBytes = 32
 
-function hmacKey(key: Buffer): HmacKey {
-  const inner = Buffer.alloc(blockBytes, 0x36)
-  const outer = Buffer.alloc(blockBytes, 0x5c)
-  for (const [at, byte] of key.entries()) {
-    inner[at] = byte ^ 0x36
-    outer[at] = byte ^ 0x5c
+/** Bytes that nearly all texts have room in; longer ones get a buffer of their own. */
+const textRoomBytes = 512
+
+/**
+ * HMAC-SHA-256 (RFC 2104) by two plain hashes. Three are made for each lead: 0.9 µs each so, 2.6 with an object of `createHmac`. Digests come as strings because one in a
+ * buffer of its own takes Node three times as long as the hash itself.
+ */
+class Hmac {
+  /** The key's block that goes before the text; the text. */
+  readonly #inner = Buffer.alloc(blockBytes + textRoomBytes, 0x36)
+  /** The key's block that goes before the first hash; that hash. */
+  readonly #outer = Buffer.alloc(blockBytes + digestBytes, 0x5c)
+
+  /** `key` has at most a block's bytes. */
+  constructor(key: Buffer) {
+    for (const [at, byte] of key.entries()) {
+      this.#inner[at] = byte ^ 0x36
+      this.#outer[at] = byte ^ 0x5c
+    }
   }
-  return { inner, outer }
-}
 
-/** By two plain hashes: three of these are made for each lead, and an object of `createHmac` costs several times as much as what it computes. */
-function hmac({ inner, outer }: HmacKey, text: string): Buffer {
-  return hash(
-    'sha256',
-    Buffer.concat([outer, hash('sha256', Buffer.concat([inner, Buffer.from(text)]), 'buffer')]),
-    'buffer',
-  )
+  digest(text: string): Buffer {
+    const outer = this.#outer
+    outer.write(hash('sha256', this.#innerOf(text), 'binary'), blockBytes, 'binary')
+    return Buffer.from(hash('sha256', outer, 'binary'), 'binary')
+  }
+
+  #innerOf(text: string): Buffer {
+    const inner = this.#inner
+    // No UTF-16 unit takes more than three bytes.
+    if (text.length * 3 <= textRoomBytes) return inner.subarray(0, blockBytes + inner.write(text, blockBytes))
+    return Buffer.concat([inner.subarray(0, blockBytes), Buffer.from(text)])
+  }
 }

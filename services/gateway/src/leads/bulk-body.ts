@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { type Fault, GatewayError } from '../errors.ts'
 import { invalidBody } from '../http/validation.ts'
 import { JsonCursor, type JsonFault } from '../json/json-cursor.ts'
@@ -35,13 +36,15 @@ export function readBulkLines(bytes: Buffer): readonly BulkLead[] {
   const leads: BulkLead[] = []
   // One for all lines: making one costs more than reading a lead with it.
   const cursor = new JsonCursor()
+  // Asked once of the whole body, and of single lines only when some are not.
+  const isText = isUtf8(bytes)
   for (let start = 0, line = 0; start < bytes.length; line++) {
     const found = bytes.indexOf(lineFeed, start)
     const end = found < 0 ? bytes.length : found
     if (!isBlank(bytes, start, end)) {
       // Not a lead more than may be is read.
       if (leads.length >= leadsPerRequestMax) throw tooMany()
-      leads.push(readLine(cursor, bytes, { start, end, root: line }))
+      leads.push(readLine(cursor, bytes, { start, end, root: line, isText }))
     }
     start = end + 1
   }
@@ -63,11 +66,11 @@ function isBlank(bytes: Buffer, start: number, end: number): boolean {
 function readLine(
   cursor: JsonCursor,
   bytes: Buffer,
-  line: { readonly start: number; readonly end: number; readonly root: number },
+  line: { readonly start: number; readonly end: number; readonly root: number; readonly isText: boolean },
 ): BulkLead {
   const pointer = `/${line.root}`
   try {
-    requireUtf8(bytes.subarray(line.start, line.end))
+    if (!line.isText) requireUtf8(bytes.subarray(line.start, line.end))
     cursor.open(bytes, line)
     cursor.value()
     cursor.finish()

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 
 /** The namespace of lead ids that come from an Idempotency-Key. Never to be changed: a retry must find its lead. */
 const namespace = Buffer.from('5b0f8c1e2d3a4f6b9c7d8e1f2a3b4c5d', 'hex')
@@ -24,9 +24,8 @@ export function leadId(place: IdempotentPlace | undefined): string {
 }
 
 function uuidV5(name: string): string {
-  const hash = createHash('sha1').update(namespace).update(name, 'utf8').digest()
-  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x50
-  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80
-  const hex = hash.toString('hex', 0, 16)
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+  const hex = hash('sha1', Buffer.concat([namespace, Buffer.from(name)]))
+  // Version 5, and the two bits of the variant.
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
