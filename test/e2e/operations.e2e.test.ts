@@ -182,9 +182,12 @@ describe('millrace replay', () => {
 
   it('counts a range anew under another application id, beside the processor that runs', async () => {
     const type = `replayed-${randomUUID().slice(0, 8)}`
-    const sent = Array.from({ length: 50 }, (_, i) => ({ user_id: `u${i}`, event_type: type, timestamp: Date.now() }))
+    const event = { event_type: type, timestamp: Date.now(), metadata: {} }
+    const sent = Array.from({ length: 50 }, (_, i) => ({ ...event, user_id: `u${i}` }))
     expect((await admin.post('/api/v1/events', sent)).status).toBe(202)
     const toMs = Date.now() + 1
+    // What comes now is of a later millisecond.
+    await new Promise((resolve) => setTimeout(resolve, 5))
     expect((await admin.post('/api/v1/events', sent.slice(0, 7))).status).toBe(202)
     const stateDir = await mkdtemp(join(tmpdir(), 'millrace-replay-'))
     try {
