@@ -204,10 +204,21 @@ describe('the history of a lead', () => {
     expect(await historyOf(stored)).toEqual(['received', 'stored'])
     expect(await historyOf(twin)).toEqual(['received', 'stored', `duplicate: duplicate of ${stored.lead_id}`])
     expect(await historyOf(refused)).toEqual(['received', 'rejected: campaign: value too long'])
-    const [received] = await mysql.run('reading', (database) =>
-      database.select().from(leadHistory).where(eq(leadHistory.leadId, stored.lead_id)).orderBy(leadHistory.at),
+    const life = await mysql.run('reading', (database) => readHistory(database, [stored.lead_id]))
+    expect(life.get(stored.lead_id)?.[0]?.at).toEqual(new Date(stored.received_at))
+  })
+
+  it('has a step once that an earlier version has noted beside the row', async () => {
+    const lead = leadOf()
+    await partitionOf().store([lead])
+    const row = await repository.byId(lead.lead_id)
+    await mysql.transaction('noting', (_, insertNew) =>
+      insertNew(leadHistory, [
+        { leadId: lead.lead_id, at: new Date(lead.received_at), status: 'received', reason: null },
+        { leadId: lead.lead_id, at: row?.storedAt ?? new Date(0), status: 'stored', reason: null },
+      ]),
     )
-    expect(received?.at).toEqual(new Date(stored.received_at))
+    expect(await historyOf(lead)).toEqual(['received', 'stored'])
   })
 
   it('is not written anew when the topic is read from its start by another group', async () => {

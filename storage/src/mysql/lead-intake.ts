@@ -193,6 +193,7 @@ function toNewLead({ lead, index: { emailHash } }: OpenedLead) {
   return { leadId: lead.lead_id, emailHash, source: lead.source, receivedAtMs: lead.received_at }
 }
 
+/** What the rows do not tell. Of a duplicate the step is noted, as its row forgets it when it is erased. */
 function stepsOf(
   { stored, rejected }: FreshLeads,
   duplicates: ReadonlyMap<string, string>,
@@ -200,9 +201,7 @@ function stepsOf(
 ): readonly LeadHistoryEntry[] {
   const steps: LeadHistoryEntry[] = []
   for (const { lead } of stored) {
-    const { lead_id: leadId, received_at } = lead
-    steps.push({ leadId, at: new Date(received_at), status: 'received', reason: null })
-    steps.push({ leadId, at, status: 'stored', reason: null })
+    const leadId = lead.lead_id
     const first = duplicates.get(leadId)
     if (first !== undefined) steps.push({ leadId, at, status: 'duplicate', reason: `duplicate of ${first}` })
   }

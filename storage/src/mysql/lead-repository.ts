@@ -61,7 +61,7 @@ export interface LeadPage {
 /** Leads as they are read back. */
 export interface LeadRepository {
   byId(leadId: string): Promise<StoredLead | undefined>
-  /** What became of a lead, in order; also of one that was rejected. Empty when nothing is known, as of leads stored before history was kept. */
+  /** What became of a lead, in order; also of one that was rejected. Empty when nothing is known. */
   historyOf(leadId: string): Promise<readonly LeadHistoryEntry[]>
   /** Throws `INVALID_QUERY` for a limit, page, cursor or condition that is out of bounds, `QUERY_TOO_EXPENSIVE` after `listingMsMax`. */
   list(query: LeadQuery): Promise<LeadPage>

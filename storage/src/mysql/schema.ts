@@ -197,7 +197,10 @@ export const leadFirsts = mysqlTable('lead_firsts', {
   receivedAt: time('received_at').notNull(),
 })
 
-/** What became of each lead, and when. Holds no content, so it outlives the lead's erasure; rejected leads have no other row. */
+/**
+ * What became of leads, and when, beyond what their rows tell: `received_at` and `stored_at` are the steps that every stored one has. Holds no content, so it outlives the lead's erasure; rejected leads
+ * have no other row.
+ */
 export const leadHistory = mysqlTable(
   'lead_history',
   {

@@ -96,8 +96,11 @@ export class Stored {
   }
 
   async #history(): Promise<StoredLeads['history']> {
+    // As it is read back: the steps that were noted, and those that the rows tell.
+    const steps = `SELECT lead_id, at, status FROM lead_history
+      UNION SELECT lead_id, received_at, 'received' FROM leads UNION SELECT lead_id, stored_at, 'stored' FROM leads`
     const rows = await this.#ask(
-      'SELECT status, count(*) AS found, count(DISTINCT lead_id) AS leads FROM lead_history GROUP BY status',
+      `SELECT status, count(*) AS found, count(DISTINCT lead_id) AS leads FROM (${steps}) AS steps GROUP BY status`,
     )
     return new Map(
       rows.map(({ status, found, leads }) => [String(status), { rows: Number(found), leads: Number(leads) }]),

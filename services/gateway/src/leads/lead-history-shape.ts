@@ -55,8 +55,7 @@ export function toLeadLife(
   lead: KeptLead | undefined,
   history: readonly KeptStep[],
 ): LeadLife | undefined {
-  if (lead !== undefined)
-    return { ...toStoredLead(lead), history: toSteps(history.length > 0 ? history : derived(lead)) }
+  if (lead !== undefined) return { ...toStoredLead(lead), history: toSteps(history) }
   const [first] = history
   const last = history.at(-1)
   if (first === undefined || last === undefined) return undefined
@@ -75,14 +74,6 @@ export function toSteps(history: readonly KeptStep[]): LeadLife['history'] {
     const step = { status, at: at.toISOString() }
     return reason === null ? step : { ...step, reason }
   })
-}
-
-/** Leads that were stored before history was kept have the two steps that their row tells. */
-function derived({ receivedAt, storedAt }: KeptLead): readonly KeptStep[] {
-  return [
-    { status: 'received', at: receivedAt, reason: null },
-    { status: 'stored', at: storedAt, reason: null },
-  ]
 }
 
 const nothing = {

@@ -96,16 +96,6 @@ describe('one lead', () => {
     ])
   })
 
-  it('has the steps that its row tells when it is older than the history', async () => {
-    lead = { ...stored, leadId: '7b0c1d2e-0000-4000-8000-00000000000a', storedAt: new Date(at.getTime() + 1) }
-    history = []
-    const answer = await send('GET', lead.leadId)
-    expect(answer.json().history).toEqual([
-      { status: 'received', at: at.toISOString() },
-      { status: 'stored', at: new Date(at.getTime() + 1).toISOString() },
-    ])
-  })
-
   it('that was rejected has its history and nothing else', async () => {
     lead = undefined
     history = [step('received'), step('rejected', 'country: value too long')]
