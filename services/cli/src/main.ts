@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { createLogger, runMain, waitFor } from '@millrace/kit'
 import { openReconciler } from '@millrace/operations'
@@ -135,8 +136,9 @@ async function runProgram(service: ReplayProgram, args: readonly string[]): Prom
   // Ctrl-C reaches both, SIGTERM this one only. It is for the program to end what it began.
   process.on('SIGINT', () => undefined)
   process.on('SIGTERM', () => child.kill('SIGTERM'))
-  const [code] = await once(child, 'exit')
-  return typeof code === 'number' ? code : 1
+  const [code, signal]: readonly (number | NodeJS.Signals | null)[] = await once(child, 'exit')
+  // As a shell says it of a program that a signal has ended.
+  return typeof signal === 'string' ? 128 + constants.signals[signal] : Number(code)
 }
 
 async function reconcile(args: readonly string[], mysql: Mysql): Promise<void> {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { createLogger, createMetrics, isAbort, runMain } from '@millrace/kit'
-import { StreamsError } from '@millrace/streams'
+import { type ByteStoreProvider, StreamsError } from '@millrace/streams'
 import { connectKafka } from '@millrace/streams/kafka'
 import { processorConfig } from './config.ts'
 import { Engine } from './engine.ts'
@@ -31,13 +31,13 @@ async function replay(
   config: ReturnType<typeof processorConfig>,
   range: { readonly fromMs: number; readonly toMs: number },
 ): Promise<void> {
-  // Progress is told below: of the log only what somebody should know.
-  const logger = createLogger({ service: 'replay', level: 'warn', fields: processorLogFields })
+  // Progress is told below, and what cannot be read was told of when it came first.
+  const logger = createLogger({ service: 'replay', level: 'error', fields: processorLogFields })
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   const waiting = { logger, signal: stop.signal }
   const program = await openProgram(config, waiting)
-  const stores = await openState(program, config, waiting)
+  let stores: ByteStoreProvider | undefined
   const probes = engineMetrics(createMetrics({ service: 'replay' }), logger)
   try {
     const { offsets } = await replayStatistics(
@@ -48,8 +48,11 @@ async function replay(
         intoTopic: config.statsTopic,
         replicationFactor: config.replicationFactor,
         // What cannot be read became a dead letter when it came first, and does not again.
-        openEngine: (broker) =>
-          new Engine({ ...program, broker, stores, logger, probes, unreadable: 'skip', settings: settingsOf(config) }),
+        async openEngine(broker) {
+          stores ??= await openState(program, config, waiting)
+          const settings = settingsOf(config)
+          return new Engine({ ...program, broker, stores, logger, probes, unreadable: 'skip', settings })
+        },
         onProgress: progressTo(),
         signal: stop.signal,
       },
@@ -57,7 +60,7 @@ async function replay(
     )
     process.stdout.write(`${offsets} offsets of events: their statistics are in ${config.statsTopic}\n`)
   } finally {
-    await stores.close()
+    await stores?.close()
   }
   await rm(config.stateDirectory, { recursive: true })
 }

@@ -55,7 +55,7 @@ function parts(more: Partial<StatsReplayParts> = {}): StatsReplayParts {
     retentionMs: 2 * dayMs,
     statsTopic: intoTopic,
   })
-  const openEngine = (bounded: Broker) =>
+  const openEngine = async (bounded: Broker) =>
     new Engine({
       topology,
       broker: bounded,

@@ -32,7 +32,7 @@ export interface StatsReplayParts {
   readonly intoTopic: string
   readonly replicationFactor: number
   /** Another engine on the same state, over a broker that shows the range only. */
-  readonly openEngine: (broker: Broker) => ReplayEngine
+  readonly openEngine: (broker: Broker) => Promise<ReplayEngine>
   readonly onProgress: (progress: StatsReplayProgress) => void
   readonly signal: AbortSignal
 }
@@ -105,7 +105,7 @@ async function isBegun(admin: Admin, { broker, topology, applicationId }: StatsR
 
 /** Runs an engine until it has processed these ranges, and committed. */
 async function run(parts: StatsReplayParts, broker: Broker, ranges: readonly OffsetRange[]): Promise<void> {
-  const engine = parts.openEngine(broker)
+  const engine = await parts.openEngine(broker)
   const stop = new AbortController()
   const failed = engine.failed.then((error) => {
     throw error
