@@ -368,6 +368,21 @@ describe('protection', () => {
     await few.close()
   })
 
+  it('counts unknown callers behind a trusted proxy by what the proxy says, and by nothing that stands before it', async () => {
+    const few = await openTestApp({ rateLimitPerMinute: 2, trustedProxies: ['10.0.0.0/8', '::1'] })
+    const statusOf = async (forwardedFor: string, remoteAddress = '10.0.0.1') => {
+      const headers = { 'x-forwarded-for': forwardedFor }
+      return (await few.app.inject({ url: '/nothing', remoteAddress, headers })).statusCode
+    }
+    for (const made of ['1.1.1.1', '2.2.2.2']) expect(await statusOf(`${made}, 198.51.100.7, 10.0.0.2`)).toBe(404)
+    expect(await statusOf('3.3.3.3, 198.51.100.7')).toBe(429)
+    expect(await statusOf('198.51.100.8')).toBe(404)
+    // No proxy of ours.
+    for (const made of ['1.1.1.1', '2.2.2.2']) expect(await statusOf(made, '198.51.100.9')).toBe(404)
+    expect(await statusOf('3.3.3.3', '198.51.100.9')).toBe(429)
+    await few.close()
+  })
+
   it('bounds what finds nothing, too', async () => {
     const few = await openTestApp({ rateLimitPerMinute: 2 })
     const statuses: number[] = []

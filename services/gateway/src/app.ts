@@ -69,6 +69,8 @@ export interface GatewayDeps {
   readonly version: string
   readonly nowMs: () => number
   readonly token: TokenSettings
+  /** Addresses and networks of the proxies in front: their `X-Forwarded-For` says who asks. Without any, whoever has the connection asks. */
+  readonly trustedProxies?: readonly string[]
   /** Origins of browsers that may use the API; none by default, the console comes from here. */
   readonly corsOrigins: readonly string[]
   /** Requests of one principal per minute. */
@@ -112,7 +114,7 @@ export interface GatewayDeps {
  * the streams and waits for requests that are under way.
  */
 export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
-  const app = createServer(deps.logger)
+  const app = createServer(deps)
   const { nowMs, metrics } = deps
 
   // The order of the hooks: every request is noted first, answered with headers and let in, then known, then counted.
@@ -145,7 +147,7 @@ export async function buildApp(deps: GatewayDeps): Promise<GatewayApp> {
   return app
 }
 
-function createServer(logger: FastifyBaseLogger): GatewayApp {
+function createServer({ logger, trustedProxies = [] }: Pick<GatewayDeps, 'logger' | 'trustedProxies'>): GatewayApp {
   const app = fastify({
     loggerInstance: logger,
     // Requests are logged to Kafka; what fails is logged by the error handler.
@@ -154,7 +156,8 @@ function createServer(logger: FastifyBaseLogger): GatewayApp {
     childLoggerFactory: (logger) => logger,
     genReqId: () => crypto.randomUUID(),
     requestIdHeader: false,
-    trustProxy: false,
+    // The last address of the header that is none of them: what stands before it, anybody may have written.
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
     connectionTimeout: connectionTimeoutMs,

@@ -5,6 +5,7 @@ import {
   envEnum,
   envInt,
   envList,
+  envNetworks,
   envOptional,
   envPort,
   envSecret,
@@ -72,6 +73,8 @@ const gateway = {
   processorGroup: envString('MILLRACE_APPLICATION_ID', { default: 'millrace-processor', pattern: groupName }),
   sinkClickHouseGroup: envString('MILLRACE_SINK_CLICKHOUSE_GROUP', { default: 'sink-clickhouse', pattern: groupName }),
   sinkMysqlGroup: envString('MILLRACE_SINK_MYSQL_GROUP', { default: 'sink-mysql', pattern: groupName }),
+  /** Whose `X-Forwarded-For` is believed; nobody's when absent. */
+  trustedProxies: envOptional(envNetworks('MILLRACE_TRUSTED_PROXIES')),
   corsOrigins: envOptional(
     envList('MILLRACE_CORS_ORIGINS', { itemsMax: corsOriginsMax, pattern: /^https?:\/\/[^/\s*]+$/ }),
   ),

@@ -204,6 +204,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
       ttlSeconds: config.tokenTtlSeconds,
       sessionTtlSeconds: config.sessionTtlSeconds,
     },
+    trustedProxies: config.trustedProxies ?? [],
     corsOrigins: config.corsOrigins ?? [],
     rateLimitPerMinute: config.rateLimitPerMinute,
     rateLimitCounter: sharedCounts,

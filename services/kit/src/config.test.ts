@@ -8,6 +8,7 @@ import {
   envEnum,
   envInt,
   envList,
+  envNetworks,
   envOptional,
   envPort,
   envSecret,
@@ -111,5 +112,30 @@ describe('readEnv', () => {
     expect(readEnv({ url: envUrl('URL') }, { URL: 'http://host/path//' }).url).toBe('http://host/path')
     expect(problemsOf(() => readEnv({ l: envList('L', { itemsMax: 2 }) }, { L: 'a,b,c' }))).toHaveLength(1)
     expect(problemsOf(() => readEnv({ s: envString('S', { pattern: /^[a-z]+$/ }) }, { S: 'A' }))).toHaveLength(1)
+  })
+
+  it('reads addresses and networks, and no network of everybody', () => {
+    const spec = { from: envNetworks('FROM') }
+    expect(readEnv(spec, { FROM: '127.0.0.1, 10.0.0.0/8,fd00::/8, ::1' }).from).toEqual([
+      '127.0.0.1',
+      '10.0.0.0/8',
+      'fd00::/8',
+      '::1',
+    ])
+    for (const wrong of [
+      '10.0.0.0/33',
+      'fd00::/129',
+      '0.0.0.0/0',
+      '::/0',
+      '10.0.0',
+      '10.0.0.0/',
+      '10.0.0.0/8/8',
+      'lb',
+    ]) {
+      expect(
+        problemsOf(() => readEnv(spec, { FROM: `127.0.0.1,${wrong}` })),
+        wrong,
+      ).toHaveLength(1)
+    }
   })
 })

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { KitError } from './errors.ts'
 import { envValueBytesMax } from './limits.ts'
 
@@ -134,6 +135,27 @@ export function envList(
 /** `host:port` addresses, comma separated. */
 export function envAddresses(variable: string, options: { default?: string } = {}): EnvField<readonly string[]> {
   return envList(variable, { ...options, pattern: /^[^\s:,]+:\d{1,5}$/ })
+}
+
+/** IP addresses and networks (`10.0.0.0/8`, `fd00::/8`), comma separated. The network of all addresses is none. */
+export function envNetworks(variable: string): EnvField<readonly string[]> {
+  const list = envList(variable)
+  return {
+    variable,
+    read(env) {
+      const found = list.read(env)
+      const wrong = 'value' in found ? found.value.find((item) => !isNetwork(item)) : undefined
+      if (wrong === undefined) return found
+      return { problem: `has the item ${quote(wrong)}, which is no IP address and no network as 10.0.0.0/8` }
+    },
+  }
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0
+  if (bits === 0 || rest.length > 0) return false
+  return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
 }
 
 /**

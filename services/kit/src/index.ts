@@ -10,6 +10,7 @@ export {
   envEnum,
   envInt,
   envList,
+  envNetworks,
   envOptional,
   envPort,
   envSecret,
