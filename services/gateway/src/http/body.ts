@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { GatewayError } from '../errors.ts'
-import { readStrictJson } from '../json/strict-json.ts'
+import { StrictJsonReader } from '../json/strict-json.ts'
 import type { GatewayApp } from './gateway-app.ts'
 import { contentEncoding, contentEncodings, InflatedBody } from './inflated-body.ts'
 
@@ -22,21 +22,22 @@ export function registerBodies(app: GatewayApp): void {
     const detail = `The body may be compressed with one of ${contentEncodings.join(', ')}, or not at all.`
     done(new GatewayError('UNSUPPORTED_MEDIA_TYPE', detail, { headers: { 'accept-encoding': accepted } }))
   })
+  const reader = new StrictJsonReader()
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
     try {
-      done(null, parseJson(request, body))
+      done(null, parseJson(reader, request, body))
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)))
     }
   })
 }
 
-function parseJson(request: FastifyRequest, body: Buffer): unknown {
+function parseJson(reader: StrictJsonReader, request: FastifyRequest, body: Buffer): unknown {
   takeBytes(request, body)
   // Clients send the type even where there is nothing to send; a route that needs a body says so.
   if (body.length === 0) return undefined
-  const { value, faults } = readStrictJson(body)
+  const { value, faults } = reader.read(body)
   if (faults.length > 0) request.bodyFaults = faults
   return value
 }

@@ -7,7 +7,7 @@ import { apiLogBatchMax, apiLogFlushMs, apiLogQueueMax } from '../limits.ts'
 import { createApiLogWriter } from './api-log-writer.ts'
 import { createByteBudget } from './byte-budget.ts'
 import { directSender } from './direct-sender.ts'
-import { encodeAll } from './encode-all.ts'
+import { encodeRecords } from './encode-records.ts'
 import { type FollowOptions, type FollowStart, followTopic, type TopicFollower } from './topic-follower.ts'
 import { createTopicWriter } from './topic-writer.ts'
 
@@ -80,9 +80,12 @@ describe('the writer', () => {
   })
 
   it('encodes values of any size into shared buffers', () => {
-    const values = [stats('a'), stats('x'.repeat(5_000)), stats('b'), stats('y'.repeat(2_000_000)), stats('c')]
-    const slices = encodeAll(codec, values)
-    expect(slices.map((slice) => codec.decode(slice).event_type)).toEqual(values.map((value) => value.event_type))
+    const values = [stats('a'), stats('ä'.repeat(5_000)), stats('b'), stats('y'.repeat(2_000_000)), stats('c')]
+    const { records, bytes } = encodeRecords(plan, values, partitionOfKey)
+    const types = values.map((value) => value.event_type)
+    expect(records.map(({ value }) => codec.decode(value ?? Buffer.alloc(0)).event_type)).toEqual(types)
+    expect(records.map(({ key }) => key?.toString())).toEqual(types)
+    expect(bytes).toBe(records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0))
   })
 })
 

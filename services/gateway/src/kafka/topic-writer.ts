@@ -1,8 +1,8 @@
 import type { RecordCodec } from '@millrace/schemas'
 import type { OutgoingRecord } from '@millrace/streams'
 import type { ByteBudget } from './byte-budget.ts'
-import { encodeAll } from './encode-all.ts'
-import type { RecordSender, TopicWriter } from './ports.ts'
+import { encodeRecords, type PartitionOf } from './encode-records.ts'
+import type { Durability, RecordSender, TopicWriter } from './ports.ts'
 
 /** How values become records of a topic. */
 export interface RecordPlan<T> {
@@ -21,34 +21,24 @@ const recordOverheadBytes = 100
 export function createTopicWriter<T>(
   plan: RecordPlan<T>,
   sender: RecordSender,
-  options: { readonly budget: ByteBudget; readonly partitionOf: (key: Buffer, partitions: number) => number },
+  options: { readonly budget: ByteBudget; readonly partitionOf: PartitionOf },
 ): TopicWriter<T> {
-  const { topic, partitions, codec } = plan
   const { budget, partitionOf } = options
 
-  function toRecords(values: readonly T[]): { records: OutgoingRecord[]; bytes: number } {
-    const encoded = encodeAll(codec, values)
-    const records: OutgoingRecord[] = new Array(values.length)
-    let bytes = 0
-    for (const [i, value] of values.entries()) {
-      const key = Buffer.from(plan.key(value), 'utf8')
-      const body = encoded[i] ?? null
-      const partition = partitionOf(key, partitions)
-      records[i] = { topic, partition, key, value: body, timestamp: plan.timestampMs(value) }
-      bytes += key.length + (body?.length ?? 0) + recordOverheadBytes
+  async function send(records: readonly OutgoingRecord[], bytes: number): Promise<Durability> {
+    budget.take(bytes)
+    try {
+      return await sender.send(records)
+    } finally {
+      budget.give(bytes)
     }
-    return { records, bytes }
   }
 
   return {
+    // Apart from what waits for the answer, so that the values are not kept alive for so long.
     async write(values) {
-      const { records, bytes } = toRecords(values)
-      budget.take(bytes)
-      try {
-        return await sender.send(records)
-      } finally {
-        budget.give(bytes)
-      }
+      const { records, bytes } = encodeRecords(plan, values, partitionOf)
+      return send(records, bytes + records.length * recordOverheadBytes)
     },
   }
 }

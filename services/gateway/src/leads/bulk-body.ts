@@ -31,9 +31,12 @@ export function readBulkJson(bytes: Buffer): readonly BulkLead[] {
   })
 }
 
-/** The leads of an NDJSON body, one per line; lines without any text are passed over. A line that is not JSON is a fault of that line alone. Throws `INVALID_BODY` and `BODY_TOO_LARGE`. */
-export function readBulkLines(bytes: Buffer): readonly BulkLead[] {
-  const leads: BulkLead[] = []
+/**
+ * The leads of an NDJSON body, one per line, each read when it is asked for: a lead that is sealed before the next one is read is gone with the next scavenge. Lines without any text
+ * are passed over. A line that is not JSON is a fault of that line alone. Throws `INVALID_BODY` and `BODY_TOO_LARGE`, both no earlier than at the end of what there is.
+ */
+export function* readBulkLines(bytes: Buffer): Generator<BulkLead, void> {
+  let count = 0
   // One for all lines: making one costs more than reading a lead with it.
   const cursor = new JsonCursor()
   // Asked once of the whole body, and of single lines only when some are not.
@@ -43,13 +46,12 @@ export function readBulkLines(bytes: Buffer): readonly BulkLead[] {
     const end = found < 0 ? bytes.length : found
     if (!isBlank(bytes, start, end)) {
       // Not a lead more than may be is read.
-      if (leads.length >= leadsPerRequestMax) throw tooMany()
-      leads.push(readLine(cursor, bytes, { start, end, root: line, isText }))
+      if (++count > leadsPerRequestMax) throw tooMany()
+      yield readLine(cursor, bytes, { start, end, root: line, isText })
     }
     start = end + 1
   }
-  requireCount(leads.length, '')
-  return leads
+  requireCount(count, '')
 }
 
 const none: readonly Fault[] = []

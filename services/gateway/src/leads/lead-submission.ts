@@ -36,7 +36,7 @@ export interface LeadDesk {
   /** Writes one lead and waits for its outcome. Throws also `OUTCOME_PENDING` with the `lead_id`, `NOT_READY` and `OVERLOADED`. */
   process(value: unknown, submission: Submission): Promise<{ leadId: string; outcome: LeadOutcome }>
   /** Writes the valid leads of a bulk request, at once; the others come back with their faults. */
-  acceptAll(bulk: readonly BulkLead[], submission: Submission): Promise<Taken<readonly BulkItem[]>>
+  acceptAll(bulk: Iterable<BulkLead>, submission: Submission): Promise<Taken<readonly BulkItem[]>>
 }
 
 /** Leads that are checked in one go before other requests get their turn: about 5 ms. */
@@ -90,11 +90,12 @@ export function createLeadDesk(deps: {
     return { leadId: lead.lead_id, outcome }
   }
 
-  async function acceptAll(bulk: readonly BulkLead[], submission: Submission): Promise<Taken<readonly BulkItem[]>> {
+  async function acceptAll(bulk: Iterable<BulkLead>, submission: Submission): Promise<Taken<readonly BulkItem[]>> {
     const items: BulkItem[] = []
     const valid: Lead[] = []
-    for (const [place, sent] of bulk.entries()) {
-      if (place % leadsPerTurn === leadsPerTurn - 1) await nextTurn()
+    let place = 0
+    for (const sent of bulk) {
+      if (place++ % leadsPerTurn === leadsPerTurn - 1) await nextTurn()
       const { index, pointer } = sent
       const { value, key, keyFaults } = takeKey(sent)
       const own = value === undefined ? [] : reader.faults(value, { root: pointer, nowMs: submission.receivedAtMs })
@@ -107,7 +108,13 @@ export function createLeadDesk(deps: {
       valid.push(lead)
       items.push({ index, status: 'accepted', lead_id: lead.lead_id })
     }
-    return { durability: valid.length > 0 ? await leads.write(valid) : 'kafka', taken: items }
+    return writeAll(valid, items)
+  }
+
+  /** Waits without `valid`: what is in it need not live until Kafka has answered. */
+  function writeAll(valid: readonly Lead[], taken: readonly BulkItem[]): Promise<Taken<readonly BulkItem[]>> {
+    const written: Promise<Durability> = valid.length > 0 ? leads.write(valid) : Promise.resolve('kafka')
+    return written.then((durability) => ({ durability, taken }))
   }
 
   return { accept, process, acceptAll }
