@@ -15,23 +15,28 @@ import { type LeadCounts, type LeadTable, openLeadTable } from './lead-table.ts'
 /** How much is sent. */
 interface Amounts {
   readonly leads: number
+  readonly asyncLeads: number
   readonly syncMs: number
 }
 
 const amounts: { readonly full: Amounts; readonly quick: Amounts } = {
-  full: { leads: 1_000_000, syncMs: 20_000 },
-  quick: { leads: 50_000, syncMs: 5_000 },
+  full: { leads: 1_000_000, asyncLeads: 200_000, syncMs: 20_000 },
+  quick: { leads: 50_000, asyncLeads: 20_000, syncMs: 5_000 },
 }
 
 const jobs = {
   bulk: 'bulk requests of 500 leads (NDJSON), 4 connections, until MySQL has every lead with its history',
   sink: 'leads that are in Kafka already, from the start of the sink until MySQL has them',
+  async: 'asynchronous leads, one per request, 64 connections, until the answer that Kafka has the lead; no sink runs',
   sync: '500 synchronous leads a second, until the answer that MySQL has the lead',
 } as const
 type JobName = keyof typeof jobs
 
 const perRequest = 500
 const connections = 4
+const asyncConnections = 64
+/** Sent before anything is measured: of the first leads the compiler takes as much as the gateway does. */
+const warmUpLeads = 10_000
 const syncPerSecond = 500
 const submitter = { username: 'user', password: 'password123' }
 const storedPollMs = 100
@@ -87,11 +92,13 @@ async function bestOfRuns(job: JobName, bench: Workbench): Promise<Figure[]> {
   return [...best.values()].map(({ value, ...of }) => figureOf({ bench: job, ours: value, ...of }))
 }
 
-const runs: Readonly<Record<JobName, (bench: Workbench) => Promise<Value[]>>> = { bulk, sink, sync }
+const runs: Readonly<Record<JobName, (bench: Workbench) => Promise<Value[]>>> = { bulk, sink, async: oneByOne, sync }
 
 async function bulk(bench: Workbench): Promise<Value[]> {
   return await withServers(bench, ['gateway', 'sink'], async ({ gateway, sink }) => {
     const { leads } = amountsOf(bench)
+    const atStart = await readTables(bench)
+    await Promise.all([sendLeads(bench, gateway, warmUpLeads), untilStored(bench, atStart, warmUpLeads)])
     const before = await readTables(bench)
     const cpuBefore = [await gateway.cpuMicros(), await sink.cpuMicros()] as const
     const startedMs = performance.now()
@@ -139,6 +146,26 @@ async function sink(bench: Workbench): Promise<Value[]> {
       { figure: 'CPU of the sink', unit: 'µs/lead', better: 'less', value: sinkMicros / counted },
     ]
   })
+}
+
+async function oneByOne(bench: Workbench): Promise<Value[]> {
+  const before = await readTables(bench)
+  const { asyncLeads } = amountsOf(bench)
+  const values = await withServers(bench, ['gateway'], async ({ gateway }) => {
+    await sendOneByOne(bench, gateway, warmUpLeads)
+    const cpuBefore = await gateway.cpuMicros()
+    const intake = await sendOneByOne(bench, gateway, asyncLeads)
+    const gatewayMicros = (await gateway.cpuMicros()) - cpuBefore
+    return [
+      { figure: 'taken', unit: 'leads/s', better: 'more', value: asyncLeads / intake.seconds, target: 10_000 },
+      { figure: 'answer, p99', unit: 'ms', better: 'less', value: intake.latencyMs.p99 },
+      { figure: 'CPU of the gateway', unit: 'µs/lead', better: 'less', value: gatewayMicros / asyncLeads },
+    ] satisfies Value[]
+  })
+  // Afterwards, so that the sink is not there to be measured with: what was accepted must be stored, each once.
+  await withServers(bench, ['sink'], () => untilStored(bench, before, warmUpLeads + asyncLeads))
+  requireEqual(before, await readTables(bench), warmUpLeads + asyncLeads)
+  return values
 }
 
 async function sync(bench: Workbench): Promise<Value[]> {
@@ -209,6 +236,21 @@ async function sendLeads({ context }: Workbench, gateway: MeasuredServer, leads:
       if (bodies.made >= leads) return undefined
       const body = bodies.lines(Math.min(perRequest, leads - bodies.made))
       return requestBytes('POST /api/v1/leads/process-bulk', headers, body)
+    },
+  })
+}
+
+async function sendOneByOne({ context }: Workbench, gateway: MeasuredServer, leads: number) {
+  const bodies = new LeadBodies(runName())
+  const headers = { ...gateway.headers, 'content-type': 'application/json' }
+  return await sendAll({
+    port: gateway.port,
+    connections: asyncConnections,
+    status: 202,
+    signal: context.signal,
+    next() {
+      if (bodies.made >= leads) return undefined
+      return requestBytes('POST /api/v1/lead/process-async', headers, Buffer.from(bodies.one()))
     },
   })
 }
