@@ -161,6 +161,8 @@ export const spillTransactionTimeoutMs = 15_000
 export const spillReplayDeliveryMs = 10_000
 /** How often the ends of the topics are asked for, so that what was sent without an answer is looked for in the last minute only. */
 export const spillFloorsMs = 30_000
+/** How long a start waits for Kafka and the registry before it does without them, where that can be done: a broker that is there answers within a second. */
+export const startWithoutMs = 5_000
 /** How long the producer may take to close when everything that it has not been answered for is in the log. */
 export const spillProducerCloseMs = 1_000
 

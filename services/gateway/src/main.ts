@@ -10,19 +10,9 @@ import {
   runMain,
   type Shutdown,
   sleep,
-  waitFor,
 } from '@millrace/kit'
 import { openReconciler } from '@millrace/operations'
-import {
-  type ApiLog,
-  type Lead,
-  openRegistry,
-  type RecordCodec,
-  type RecordTypes,
-  type Registry,
-  type SchemaName,
-  type TopicName,
-} from '@millrace/schemas'
+import { type ApiLog, type Lead, openRegistry, type Registry, type TopicName } from '@millrace/schemas'
 import {
   type ClickHouse,
   createEventRepository,
@@ -44,8 +34,8 @@ import {
   openMysql,
 } from '@millrace/storage/mysql'
 import { readLeadKey } from '@millrace/storage/sealing'
-import type { Broker, Producer } from '@millrace/streams'
-import { connectKafka, defaultPartition } from '@millrace/streams/kafka'
+import type { Broker } from '@millrace/streams'
+import { defaultPartition } from '@millrace/streams/kafka'
 import { buildApp } from './app.ts'
 import { countBuffersWithHeap } from './buffer-memory.ts'
 import { readGatewayConfig } from './config.ts'
@@ -56,6 +46,8 @@ import { budgetedSender } from './kafka/budgeted-sender.ts'
 import { createByteBudget } from './kafka/byte-budget.ts'
 import { directSender } from './kafka/direct-sender.ts'
 import { gatheringSender } from './kafka/gathering-sender.ts'
+import { type Codecs, openCodecs } from './kafka/open-codecs.ts'
+import { type GatewayKafka, openKafka } from './kafka/open-kafka.ts'
 import type { RecordSender, TopicWriter } from './kafka/ports.ts'
 import { followTopic } from './kafka/topic-follower.ts'
 import { createTopicWriter, type RecordPlan } from './kafka/topic-writer.ts'
@@ -67,12 +59,11 @@ import {
   eventLoopDelayMsMax,
   leadFieldsBeginMs,
   leadKeysRetryMs,
-  spillDoubtMs,
-  spillProducerCloseMs,
   unacknowledgedBytesMax,
 } from './limits.ts'
 import { createOperationsDesk } from './operations/desk.ts'
 import { ReconciliationWatch } from './operations/reconciliation-watch.ts'
+import { readKnownCluster, writeKnownCluster } from './spill/known-cluster.ts'
 import { openSpill, type Spill } from './spill/open-spill.ts'
 import { createStatsFeed } from './stats/stats-feed.ts'
 import { StatsHub } from './stats/stats-hub.ts'
@@ -84,9 +75,6 @@ import type { TracingDeps } from './tracing/request-tracing.ts'
 import { tracedSender } from './tracing/traced-sender.ts'
 
 type GatewayConfig = ReturnType<typeof readGatewayConfig>
-
-/** The topics that the gateway cannot do without. */
-const topicsNeeded = ['events', 'leads', 'lead-outcomes', 'stats', 'api-logs'] as const satisfies readonly TopicName[]
 
 runMain(async () => {
   countBuffersWithHeap()
@@ -134,11 +122,20 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
   })
   shutdown.onClose('the keys of leads', () => leadSealer.close())
 
-  const kafka = await openKafka(config, logger, shutdown)
+  const { spillDirectory } = config
+  const known = spillDirectory === undefined ? undefined : await readKnownCluster(spillDirectory)
+  const kafka = await openKafka({
+    brokers: config.kafkaBrokers,
+    ackTimeoutMs: config.kafkaAckTimeoutMs,
+    isSpilling: spillDirectory !== undefined,
+    known,
+    logger,
+    shutdown,
+  })
   const registry = openRegistry(config.registryUrl)
-  const codec = codecs(registry, logger, shutdown)
+  const codecs = openCodecs({ registry, known, logger, signal: shutdown.signal })
   const spill = await openSpillOf(config, kafka, { registry: metrics.registry, logger, shutdown })
-  const writers = await openWriters(kafka, codec, { spill, tracing })
+  const writers = await openWriters(kafka, codecs, { spill, tracing })
 
   const statsView = new StatsView()
   const statsHub = new StatsHub()
@@ -157,7 +154,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     ...common,
     topic: 'stats',
     from: 'earliest',
-    codec: await codec('stats', 'event-stats'),
+    codec: await codecs.open('stats', 'event-stats'),
     ...createStatsFeed({ view: statsView, hub: statsHub, nowMs }),
     onUndecodable: onUndecodable('stats'),
   })
@@ -166,11 +163,15 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     ...common,
     topic: 'lead-outcomes',
     from: 'latest',
-    codec: await codec('lead-outcomes', 'lead-outcome'),
+    codec: await codecs.open('lead-outcomes', 'lead-outcome'),
     onRecord: (outcome) => leadOutcomes.settle(outcome),
     onUndecodable: onUndecodable('lead-outcomes'),
   })
   shutdown.onClose('the follower of lead-outcomes', () => outcomes.close())
+
+  if (spillDirectory !== undefined && !kafka.isAway()) {
+    await writeKnownCluster(spillDirectory, { partitions: kafka.partitions, schemas: codecs.opened })
+  }
 
   const apiLog = createApiLogWriter({
     writer: writers.apiLogs,
@@ -247,7 +248,8 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     ],
     readiness: [
       ...kafkaChecks,
-      { name: 'stats-view', run: () => requireCaughtUp(statsView) },
+      // Nobody can have them while Kafka is away; records are taken all the same.
+      { name: 'stats-view', run: () => (kafka.isAway() ? undefined : requireCaughtUp(statsView)) },
       { name: 'lead-outcomes', required: spill === undefined, run: () => requireNone(outcomes.failure()) },
     ],
   })
@@ -321,56 +323,10 @@ async function openRateLimits(
   return new SharedCounts({ store, nowMs: Date.now, logger, onCountedAlone: () => metrics.countedAlone() })
 }
 
-/** Kafka, once it answers and has the topics. */
-async function openKafka(config: GatewayConfig, logger: Logger, shutdown: Shutdown) {
-  // Said before, because the client tries by itself for a while before it reports that nobody answers.
-  logger.info({ dependency: 'Kafka', url: config.kafkaBrokers.join(',') }, 'connecting')
-  const broker = connectKafka({ brokers: config.kafkaBrokers, clientId: 'millrace-gateway' })
-  const admin = await broker.openAdmin()
-  shutdown.onClose('Kafka administration', () => admin.close())
-  const waiting = { logger, signal: shutdown.signal }
-  const partitions = await waitFor(
-    'Kafka',
-    async () => {
-      const found = await admin.describeTopics(topicsNeeded)
-      const missing = topicsNeeded.filter((name) => !found.has(name))
-      if (missing.length > 0) throw new Error(`the topics ${missing.join(', ')} do not exist yet: provision them`)
-      return new Map([...found].map(([name, topic]) => [name, topic.partitions]))
-    },
-    waiting,
-  )
-  const openProducer = async (clientId: string, deliveryTimeoutMs: number) => {
-    const producer = await waitFor('Kafka', () => broker.openProducer({ clientId, deliveryTimeoutMs }), waiting)
-    // What a producer is not answered for any more is in the spill log: no reason to wait for Kafka to come back.
-    const inTime = () => Promise.race([producer.close(), sleep(spillProducerCloseMs)])
-    shutdown.onClose(`the producer ${clientId}`, config.spillDirectory === undefined ? () => producer.close() : inTime)
-    return producer
-  }
-  const isSpilling = config.spillDirectory !== undefined
-  return {
-    broker,
-    partitionsOf: (topic: TopicName) => partitions.get(topic) ?? 1,
-    producer: await openProducer('millrace-gateway', isSpilling ? spillDoubtMs : config.kafkaAckTimeoutMs),
-    // A producer of its own, so that no log ever stands in the way of an event.
-    logProducer: await openProducer('millrace-gateway-api-log', config.kafkaAckTimeoutMs),
-    check: async () => {
-      await admin.describeTopics(['events'])
-    },
-  }
-}
-
-interface Kafka {
-  readonly broker: Broker
-  readonly producer: Producer
-  readonly logProducer: Producer
-  partitionsOf(topic: TopicName): number
-  check(): Promise<void>
-}
-
 /** The spill log, when a directory is named for it. */
 async function openSpillOf(
   config: GatewayConfig,
-  kafka: Kafka,
+  kafka: GatewayKafka,
   { registry, logger, shutdown }: { registry: MetricsRegistry; logger: Logger; shutdown: Shutdown },
 ): Promise<Spill | undefined> {
   if (config.spillDirectory === undefined) return undefined
@@ -380,7 +336,8 @@ async function openSpillOf(
     afterMs: config.spillAfterMs,
     broker: kafka.broker,
     producer: kafka.producer,
-    topics: new Map((['events', 'leads'] as const).map((topic) => [topic, kafka.partitionsOf(topic)])),
+    isAway: kafka.isAway(),
+    topics: new Map((['events', 'leads'] as const).map((topic) => [topic, partitionsOf(kafka, topic)])),
     registry,
     logger,
     signal: shutdown.signal,
@@ -390,7 +347,7 @@ async function openSpillOf(
 }
 
 /** With a spill log, events are taken while Kafka is away: the service is degraded then, and down when neither takes them. */
-function checksOfKafka(kafka: Kafka, spill: Spill | undefined): readonly Check[] {
+function checksOfKafka(kafka: GatewayKafka, spill: Spill | undefined): readonly Check[] {
   const check = { name: 'kafka', run: () => kafka.check() }
   if (spill === undefined) return [check]
   return [
@@ -400,23 +357,15 @@ function checksOfKafka(kafka: Kafka, spill: Spill | undefined): readonly Check[]
   ]
 }
 
-type OpenCodec = <N extends SchemaName>(topic: TopicName, schema: N) => Promise<RecordCodec<RecordTypes[N]>>
-
-/** Codecs from the registry, waiting for it, and for the schemas to be registered. */
-function codecs(registry: Registry, logger: Logger, shutdown: Shutdown): OpenCodec {
-  return (topic, schema) =>
-    waitFor('the schema registry', () => registry.codecFor(topic, schema), { logger, signal: shutdown.signal })
-}
-
 async function openWriters(
-  kafka: Kafka,
-  codec: OpenCodec,
+  kafka: GatewayKafka,
+  codecs: Codecs,
   { spill, tracing }: { spill: Spill | undefined; tracing: TracingDeps },
 ) {
   const budget = createByteBudget(unacknowledgedBytesMax)
   const direct = spill?.direct ?? directSender(kafka.producer)
   const spilling = spill?.spilling ?? direct
-  const leadCodec = await codec('leads', 'lead')
+  const leadCodec = await codecs.open('leads', 'lead')
   const leadPlan = {
     topic: 'leads',
     codec: leadCodec,
@@ -427,7 +376,7 @@ async function openWriters(
     plan: Omit<RecordPlan<T>, 'partitions'> & { topic: TopicName },
     sender: RecordSender,
   ): TopicWriter<T> =>
-    createTopicWriter({ ...plan, partitions: kafka.partitionsOf(plan.topic) }, sender, {
+    createTopicWriter({ ...plan, partitions: partitionsOf(kafka, plan.topic) }, sender, {
       budget,
       partitionOf: defaultPartition,
     })
@@ -436,8 +385,8 @@ async function openWriters(
     events: {
       topic: {
         topic: 'events',
-        partitions: kafka.partitionsOf('events'),
-        schemaId: (await codec('events', 'event')).schemaId,
+        partitions: partitionsOf(kafka, 'events'),
+        schemaId: (await codecs.open('events', 'event')).schemaId,
         partitionOf: defaultPartition,
       },
       sender: tracedSender(budgetedSender(gatheringSender(spilling), budget), tracing),
@@ -448,13 +397,17 @@ async function openWriters(
     apiLogs: open<ApiLog>(
       {
         topic: 'api-logs',
-        codec: await codec('api-logs', 'api-log'),
+        codec: await codecs.open('api-logs', 'api-log'),
         key: (entry) => entry.request_id,
         timestampMs: (entry) => entry.received_at,
       },
       directSender(kafka.logProducer),
     ),
   }
+}
+
+function partitionsOf({ partitions }: GatewayKafka, topic: TopicName): number {
+  return partitions.get(topic) ?? 1
 }
 
 async function checkRegistry(url: string, signal: AbortSignal): Promise<void> {

@@ -197,6 +197,29 @@ it('stops in time while Kafka is away, and goes on where it stopped', async () =
   await judge(load, run)
 }, 120_000)
 
+it('starts while Kafka is away with what is known of it, and goes to Kafka when it is back', async () => {
+  const run = `away-${randomUUID().slice(0, 8)}`
+  expect(await gateway.stop()).toBe(0)
+  await kafka.kill()
+  await openGateway()
+  const load = startLoad(run)
+  await untilMore(load, 'spooled', 300)
+  const lead = { first_name: 'A', last_name: 'B', email: `${run}@example.org` }
+  expect(await send('/api/v1/lead/process', lead)).toMatchObject({ status: 503, json: { code: 'NOT_READY' } })
+  expect(await health()).toMatchObject({ code: 200, status: 'degraded', checks: { intake: { status: 'ok' } } })
+  // What was taken survives also a second start without Kafka.
+  gateway.process.kill('SIGKILL')
+  await untilMore(load, 'unknown', 1)
+  await openGateway()
+  load.redirect(gateway.url)
+  await untilMore(load, 'spooled', 300)
+  await kafka.start()
+  await untilMore(load, 'kafka', 300)
+  await load.stop()
+  await judge(load, run)
+  await expect.poll(health, soon).toMatchObject({ code: 200, status: 'ok' })
+}, 180_000)
+
 it('two gateways cannot share a directory', async () => {
   await expect(startGateway({ MILLRACE_SPILL_DIR: directory })).rejects.toThrow('another gateway uses')
 })

@@ -20,6 +20,8 @@ export interface SpillOptions {
   readonly afterMs: number
   readonly broker: Broker
   readonly producer: Pick<Producer, 'send'>
+  /** Kafka did not answer at the start: records go to the log until it does. */
+  readonly isAway: boolean
   /** The topics whose records are kept, with their numbers of partitions. */
   readonly topics: ReadonlyMap<string, number>
   readonly registry: Registry
@@ -44,7 +46,7 @@ export interface Spill {
 
 /**
  * Opens the spill log of a directory and starts its replay. Throws when another process has the directory, and what the disk throws; waits
- * for Kafka, which is asked once where its topics end.
+ * for Kafka, unless it is known to be away, which is asked once where its topics end.
  */
 export async function openSpill(options: SpillOptions): Promise<Spill> {
   const { broker, logger, registry } = options
@@ -56,12 +58,14 @@ export async function openSpill(options: SpillOptions): Promise<Spill> {
   if (log.lost > 0) logger.error({ count: log.lost }, 'requests in the spill log are damaged and lost')
   const ends = createTopicEnds(options.topics)
   const admin = await broker.openAdmin()
-  await waitFor('Kafka', () => ends.refresh(admin), { logger, signal: options.signal })
+  if (!options.isAway) await waitFor('Kafka', () => ends.refresh(admin), { logger, signal: options.signal })
 
   const counts = createSpillCounts(registry)
   const sender = new SpillingSender({ ...options, log, ends, counts })
   const positionTopic = [...options.topics.keys()][0] ?? ''
-  const replay = startReplay({ broker, log, sender, positionTopic, logger, counts })
+  // Others have written meanwhile: what is sent from now on without an answer need not be looked for before.
+  const onReached = () => ends.refresh(admin)
+  const replay = startReplay({ broker, log, sender, positionTopic, logger, counts, onReached })
   registerSpillGauges(registry, { log, sender })
   const refreshing = setInterval(() => {
     // A failure is of no consequence: what is known stays true, it only makes a search begin earlier.

@@ -24,6 +24,8 @@ export interface SpillReplayOptions {
   readonly logger: Logger
   /** Waits between attempts and between transactions; `sleep` unless a test does not want to. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Kafka answers again: called before anything is replayed. */
+  readonly onReached?: () => Promise<void>
   readonly counts: {
     replayed(records: number): void
     /** Records that were in Kafka already, although nobody had said so. */
@@ -88,6 +90,7 @@ export function startReplay(options: SpillReplayOptions): SpillReplay {
     })
     stop.signal.throwIfAborted()
     await log.release(await committedPosition())
+    await options.onReached?.()
     sender.reached(true)
     const began = { count: log.entries, bytes: log.bytes }
     logger.info(began, 'Kafka answers: the spill log is being replayed')

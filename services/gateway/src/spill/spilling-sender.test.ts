@@ -23,7 +23,7 @@ function record(text: string, partition = 0): OutgoingRecord {
 }
 
 /** A sender over a producer whose answers the test gives. */
-async function openSender(bytesMax = 1e6) {
+async function openSender(bytesMax = 1e6, isAway = false) {
   const log = await SpillLog.open({ files: new FaultyFiles(), bytesMax, logger })
   const sent: { text: string; answer: PromiseWithResolvers<readonly ProducedBatch[]> }[] = []
   const spilled: number[] = []
@@ -37,6 +37,7 @@ async function openSender(bytesMax = 1e6) {
     },
     log,
     ends: createTopicEnds(new Map([['events', 2]])),
+    isAway,
     afterMs,
     logger,
     counts: { spilled: (records) => spilled.push(records) },
@@ -57,6 +58,19 @@ async function logged(log: SpillLog) {
   const { entries } = await log.read(spillStart, 1e6)
   return entries.map(({ records, floors }) => ({ text: `${records[0]?.value}`, floors }))
 }
+
+it('tries nothing where Kafka is known to be away, before the replay has got through', async () => {
+  const { sender, sent, answer, log } = await openSender(1e6, true)
+  await sender.opened()
+  expect(await sender.send([record('a')])).toBe('spooled')
+  await expect(sender.sendNow([record('b')])).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
+  expect(sent).toEqual([])
+  expect(await logged(log), 'nobody has it yet: nothing to look for').toEqual([{ text: 'a', floors: undefined }])
+  expect(await sender.handover(async () => log.release(1))).toBe(true)
+  const direct = sender.send([record('c')])
+  answer(0)
+  expect(await direct).toBe('kafka')
+})
 
 describe('while Kafka answers', () => {
   it('records go to Kafka and nowhere else', async () => {

@@ -23,6 +23,8 @@ export interface SpillingSenderOptions {
   readonly producer: Pick<Producer, 'send'>
   readonly log: SpillLog
   readonly ends: TopicEnds
+  /** True when it is known to be away: nothing is tried before the replay has got through to it. */
+  readonly isAway?: boolean
   /** Kafka is taken for away when it has not answered for so long. */
   readonly afterMs: number
   readonly logger: Logger
@@ -66,7 +68,7 @@ export class SpillingSender implements RecordSender {
     this.#logger = options.logger
     this.#counts = options.counts
     this.#state = 'direct'
-    if (options.log.entries > 0) this.#spill()
+    if (options.log.entries > 0 || options.isAway === true) this.#spill()
   }
 
   get state(): SpillState {
