@@ -133,7 +133,7 @@ async function start(config: GatewayConfig, logger: Logger, shutdown: Shutdown):
     shutdown,
   })
   const registry = openRegistry(config.registryUrl)
-  const codecs = openCodecs({ registry, known, logger, signal: shutdown.signal })
+  const codecs = openCodecs({ registry, known, logger, signal: shutdown.signal, onOtherId: shutdown.fatal })
   const spill = await openSpillOf(config, kafka, { registry: metrics.registry, logger, shutdown })
   const writers = await openWriters(kafka, codecs, { spill, tracing })
 

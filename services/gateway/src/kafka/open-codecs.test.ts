@@ -9,8 +9,17 @@ const known: KnownCluster = { partitions: new Map(), schemaId: (topic) => (topic
 
 function codecsOver(codecFor: Registry['codecFor'], more: { known?: KnownCluster; withinMs?: number } = {}) {
   const stop = new AbortController()
-  const codecs = openCodecs({ registry: { codecFor }, known: undefined, logger, signal: stop.signal, ...more })
-  return { codecs, stop }
+  const others: string[] = []
+  const onOtherId = (error: Error) => others.push(error.message)
+  const codecs = openCodecs({
+    registry: { codecFor },
+    known: undefined,
+    logger,
+    signal: stop.signal,
+    onOtherId,
+    ...more,
+  })
+  return { codecs, stop, others }
 }
 
 const answering: Registry['codecFor'] = async (_topic, schema) => createCodec(schema, 7)
@@ -29,6 +38,19 @@ it('takes the ids that it knows when the registry does not answer in time', asyn
   const events = await codecs.open('events', 'event')
   expect([events.schemaId, (await codecs.open('leads', 'lead')).schemaId]).toEqual([41, 42])
   stop.abort()
+})
+
+it('says when the registry answers at last and has other ids', async () => {
+  const late = Promise.withResolvers<void>()
+  const answers = (id: number) =>
+    codecsOver(async (_topic, schema) => late.promise.then(() => createCodec(schema, id)), { known, withinMs: 1 })
+  const [same, other] = [answers(41), answers(9)]
+  await Promise.all([same, other].map(({ codecs }) => codecs.open('events', 'event')))
+  late.resolve()
+  await expect
+    .poll(() => other.others)
+    .toEqual([expect.stringContaining('has id 9 for the schema of events, and had 41')])
+  expect(same.others).toEqual([])
 })
 
 it('waits for the registry when it knows no id', async () => {

@@ -25,10 +25,12 @@ export function openCodecs(options: {
   readonly known: KnownCluster | undefined
   readonly logger: Logger
   readonly signal: AbortSignal
+  /** The registry answers at last, and has another id for a schema: what is written with the known one can be read by nobody. */
+  readonly onOtherId: (error: Error) => void
   /** How long the registry is waited for where the id is known. */
   readonly withinMs?: number
 }): Codecs {
-  const { registry, known, logger, signal, withinMs = startWithoutMs } = options
+  const { registry, known, logger, signal, onOtherId, withinMs = startWithoutMs } = options
   const opened = new Map<TopicName, { readonly schema: SchemaName; readonly id: number }>()
   let isAway = false
 
@@ -45,6 +47,14 @@ export function openCodecs(options: {
         'the schema registry does not answer: starting with the ids that it has given',
       )
     isAway = true
+    const compare = ({ schemaId }: { readonly schemaId: number }) => {
+      if (schemaId === knownId) return
+      onOtherId(
+        new Error(`the schema registry has id ${schemaId} for the schema of ${topic}, and had ${knownId} before`),
+      )
+    }
+    // It may be away for longer than it is asked: then the next start compares.
+    asking.then(compare, () => {})
     return createCodec(schema, knownId)
   }
 
