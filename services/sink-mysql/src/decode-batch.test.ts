@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { batchOf, leadOf } from '../test/batches.ts'
 import { createBatchDecoder } from './decode-batch.ts'
 
-function setUp(texts: Readonly<Record<number, string>> = {}) {
+function setUp(texts: Readonly<Record<number, string>> = {}, skipTombstones = true) {
   const asked: number[] = []
   let isAway = false
   let nowMs = 0
@@ -16,7 +16,7 @@ function setUp(texts: Readonly<Record<number, string>> = {}) {
       return text
     },
   }
-  const decode = createBatchDecoder({ codec: createCodec('lead', 7), registry, nowMs: () => nowMs })
+  const decode = createBatchDecoder({ codec: createCodec('lead', 7), registry, skipTombstones, nowMs: () => nowMs })
   return {
     decode,
     asked,
@@ -50,6 +50,13 @@ describe('createBatchDecoder', () => {
       '5 NOT_REGISTERED',
     ])
     expect(JSON.stringify(poison)).not.toContain('zoe@')
+  })
+
+  it('names null values where the topic has no tombstones', async () => {
+    const { decode } = setUp({}, false)
+    const { values, poison } = await decode(batchOf([null, writer.encode(leadOf())], 50))
+    expect(values.map(({ offset }) => offset)).toEqual([51])
+    expect(poison).toEqual([{ row: 0, reason: { exception: 'NOT_FRAMED', message: 'the record has no value' } }])
   })
 
   it('learns another version of the schema once', async () => {

@@ -13,13 +13,15 @@ export interface DecodedBatch<T> {
 /** Decodes batches of one topic. Throws the registry's retryable error when a new schema is needed and the registry is away. */
 export type BatchDecoder<T> = (batch: SinkBatch) => Promise<DecodedBatch<T>>
 
-/** Makes the decoder of a topic whose values `codec` reads. Null values are left out: in a compacted topic they mark deleted keys. */
+/** Makes the decoder of a topic whose values `codec` reads. */
 export function createBatchDecoder<T>(options: {
   readonly codec: RecordCodec<T>
   readonly registry: Pick<Registry, 'schemaById'>
+  /** Compacted topics mark deleted keys with null values, which are left out; elsewhere they are poison. */
+  readonly skipTombstones: boolean
   readonly nowMs: () => number
 }): BatchDecoder<T> {
-  const { codec, registry, nowMs } = options
+  const { codec, registry, skipTombstones, nowMs } = options
   /** Ids that cannot be read, until when. */
   const unreadable = new Map<number, { readonly reason: DeadLetterReason; readonly untilMs: number }>()
 
@@ -28,7 +30,10 @@ export function createBatchDecoder<T>(options: {
     const poison: { row: number; reason: DeadLetterReason }[] = []
     for (let row = 0; row < batch.count; row++) {
       const bytes = batch.value(row)
-      if (bytes === null) continue
+      if (bytes === null) {
+        if (!skipTombstones) poison.push({ row, reason: noValue })
+        continue
+      }
       const decoded = decode(bytes)
       // Only a schema id that was never seen costs a turn of the event loop.
       const result = 'unknownId' in decoded ? await learn(decoded.unknownId, bytes) : decoded
@@ -66,6 +71,8 @@ export function createBatchDecoder<T>(options: {
       : decoded
   }
 }
+
+const noValue: DeadLetterReason = { exception: 'NOT_FRAMED', message: 'the record has no value' }
 
 type Decoded<T> = { readonly value: T } | { readonly reason: DeadLetterReason }
 

@@ -31,6 +31,7 @@ function setUp(
     decode: createBatchDecoder({
       codec,
       registry: { schemaById: () => Promise.reject(new Error('not asked')) },
+      skipTombstones: true,
       nowMs: () => 0,
     }),
     producer: {

@@ -147,7 +147,12 @@ async function makeLeadSink(
   const sink = createLeadSink({
     group,
     leads: createLeadIntake(mysql, leadKey, { duplicateWindowMs: parts.leadDuplicateWindowMs }),
-    decode: createBatchDecoder({ codec: await schemas.codecFor('leads', 'lead'), registry: schemas, nowMs }),
+    decode: createBatchDecoder({
+      codec: await schemas.codecFor('leads', 'lead'),
+      registry: schemas,
+      skipTombstones: true,
+      nowMs,
+    }),
     producer,
     outcomes: {
       name: route.outcomeTopic,
@@ -171,7 +176,7 @@ async function makeApiLogSink(
   const sink = createApiLogSink({
     group,
     logs: createApiLogRepository(mysql),
-    decode: createBatchDecoder({ codec, registry: schemas, nowMs: () => clock.nowMs() }),
+    decode: createBatchDecoder({ codec, registry: schemas, skipTombstones: false, nowMs: () => clock.nowMs() }),
     producer,
     deadLetterTopic: route.deadLetterTopic,
     nowMs: () => clock.nowMs(),

@@ -1,4 +1,4 @@
-import { avroSchema, frameBytes, type SchemaName, type TopicName } from '@millrace/schemas'
+import { avroSchema, frameBytes, type SchemaName, type TopicName, topic as topicSpec } from '@millrace/schemas'
 import { FaultError } from '../fault-error.ts'
 
 /** Topics that anybody who may write to Kafka can put poison into, with the schemas of their values. */
@@ -80,7 +80,8 @@ export function poisonOf(
  */
 export function fateOf(topic: PoisonedTopic, kind: PoisonKind): 'letter' | 'nothing' | 'row' {
   if (kind === 'wrong key type') return 'row'
-  return kind === 'null value' && topic !== 'events' ? 'nothing' : 'letter'
+  const isCompacted = topicSpec(topic).config['cleanup.policy']?.includes('compact') === true
+  return kind === 'null value' && isCompacted ? 'nothing' : 'letter'
 }
 
 /** Registers the schemas of a topic's poison under subjects of their own. Throws a `FaultError` with what the registry says. */
