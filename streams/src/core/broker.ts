@@ -1,6 +1,6 @@
 import type { BatchCodec } from './compression.ts'
 import type { Logger } from './logger.ts'
-import type { OutgoingRecord } from './record.ts'
+import type { OutgoingRecord, OutgoingRecords } from './record.ts'
 
 /** A partition of a topic. */
 export interface TopicPartition {
@@ -224,8 +224,8 @@ export interface Producer {
  * raises the epoch and so aborts what was open, and read the committed offsets again (Jepsen's torn transactions of Bufstream 0.1.0).
  */
 export interface TransactionalProducer {
-  /** As `Producer.send`, within the transaction. */
-  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
+  /** As `Producer.send`, within the transaction. Nobody may change the records before it resolves. */
+  send(records: OutgoingRecords): Promise<readonly ProducedBatch[]>
   /** Adds consumed offsets to the transaction, with the group's metadata: a member of an older generation is refused with `REBALANCED`. */
   sendOffsets(group: GroupMetadata, offsets: readonly (TopicPartition & CommittedOffset)[]): Promise<void>
   /**

@@ -2,8 +2,10 @@
 export const limits = {
   /** Rows of one pre-aggregation; above it they are forwarded before the commit. At some 200 bytes a row, 20 MB. */
   preAggregateRowsMax: 100_000,
-  /** Decoded rows of one aggregation; above it the task asks for an early commit. */
+  /** Changed rows of one aggregation; above it the task asks for an early commit. */
   changedRowsMax: 100_000,
+  /** Decoded rows of one windowed aggregation; above it they go back to the store until they change again, or until the commit. */
+  decodedRowsMax: 1_024,
   /** The broker's default of `offset.metadata.max.bytes`. */
   commitMetadataBytesMax: 4_096,
   /** Tasks that write watermarks to one topic: up to 8 bytes each in the commit metadata, when they are years apart. */

@@ -42,13 +42,23 @@ export interface OutgoingRecord {
 }
 
 /**
+ * Records to be produced, in order. An array is one; others make no object for each, and hand the same one on again and again: it is valid during its
+ * visit.
+ */
+export interface OutgoingRecords {
+  readonly length: number
+  forEach(visit: (record: OutgoingRecord) => void): void
+}
+
+/**
  * A record whose key and value lie in one buffer with those of others. It costs one object: two buffers more for each would be most of what a garbage
  * collection has to move. They are made when somebody reads `key` or `value`; whoever only copies takes the bytes from their places.
  */
 export class SlicedRecord implements OutgoingRecord {
-  readonly topic: string
-  readonly partition: number
-  readonly timestamp: number
+  topic: string
+  partition: number
+  timestamp: number
+  headers: readonly RecordHeader[] = noHeaders
   /** Holds key and value; never written again. */
   bytes: Buffer = noBytes
   keyStart = 0
@@ -56,19 +66,19 @@ export class SlicedRecord implements OutgoingRecord {
   valueStart = 0
   valueEnd = 0
 
-  /** Whoever makes it sets the places before anybody reads them. */
+  /** Whoever makes it sets the places before anybody reads them. An end that lies before its start: the key or value is null. */
   constructor(topic: string, partition: number, timestamp: number) {
     this.topic = topic
     this.partition = partition
     this.timestamp = timestamp
   }
 
-  get key(): Buffer {
-    return this.bytes.subarray(this.keyStart, this.keyEnd)
+  get key(): Buffer | null {
+    return this.keyEnd < this.keyStart ? null : this.bytes.subarray(this.keyStart, this.keyEnd)
   }
 
-  get value(): Buffer {
-    return this.bytes.subarray(this.valueStart, this.valueEnd)
+  get value(): Buffer | null {
+    return this.valueEnd < this.valueStart ? null : this.bytes.subarray(this.valueStart, this.valueEnd)
   }
 }
 

@@ -1,7 +1,7 @@
 import { type ProducedBatch, partitionKey, type TopicPartition } from '../core/broker.ts'
 import type { Compression } from '../core/compression.ts'
 import { StreamsError } from '../core/errors.ts'
-import { keyBytes, type OutgoingRecord, valueBytes } from '../core/record.ts'
+import { keyBytes, type OutgoingRecord, type OutgoingRecords, valueBytes } from '../core/record.ts'
 import { soloBatchBytes } from '../core/record-batch.ts'
 import { batchCodec } from './batch-codec.ts'
 import { kafkaLimits } from './limits.ts'
@@ -53,7 +53,7 @@ export interface SenderOptions {
 
 /** A record that waits for its answer, or for room. */
 interface Admission {
-  readonly records: readonly OutgoingRecord[]
+  readonly records: OutgoingRecords
   readonly send: PendingSend
 }
 
@@ -114,8 +114,10 @@ export class BatchSender {
   }
 
   /** See `Producer.send`. When one of the records is too large, none is sent. */
-  async send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
-    for (const record of records) checkSize(record, this.#seal.bytesMax)
+  async send(records: OutgoingRecords): Promise<readonly ProducedBatch[]> {
+    records.forEach((record) => {
+      checkSize(record, this.#seal.bytesMax)
+    })
     const send = new PendingSend()
     if (this.#waiting.length > 0 || this.#bytes >= kafkaLimits.sendBufferBytesMax) this.#waiting.push({ records, send })
     else this.#admit({ records, send })
@@ -157,11 +159,11 @@ export class BatchSender {
       bytesMax: this.#seal.bytesMax,
       deadlineMs: performance.now() + this.#options.deliveryTimeoutMs,
     }
-    for (const record of records) {
+    records.forEach((record) => {
       const queue = this.#queueOf(record)
       this.#bytes += queue.append(record, send, limits)
       this.#active.add(queue)
-    }
+    })
     send.finish()
     this.#schedulePump()
   }

@@ -7,7 +7,7 @@ import type {
   TransactionalProducerOptions,
 } from '../core/broker.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
-import type { OutgoingRecord } from '../core/record.ts'
+import type { OutgoingRecords } from '../core/record.ts'
 import { BatchSender } from './batch-sender.ts'
 import type { Cluster } from './cluster.ts'
 import type { ProducerIdentity } from './partition-queue.ts'
@@ -74,7 +74,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     return new KafkaTransactionalProducer(cluster, coordinator, identity, options)
   }
 
-  async send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+  async send(records: OutgoingRecords): Promise<readonly ProducedBatch[]> {
     this.#requireUsable()
     if (records.length === 0) return []
     this.#state = 'open'

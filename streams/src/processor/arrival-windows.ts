@@ -43,7 +43,7 @@ export interface ArrivalWindowsOptions<K, A, R> {
 export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Partial<A>, Windowed<K>, Change<R>> {
   readonly #options: ArrivalWindowsOptions<K, A, R>
   #due = new DueTimes({ rowsMax: limits.openWindowsMax, takenThroughMs: -1 })
-  readonly #rows = new Map<number, Map<string | number, ArrivalRow<K, A>>>()
+  #rows = new Map<number, Map<string | number, ArrivalRow<K, A>>>()
   #changed: ArrivalRow<K, A>[] = []
   #context: ProcessorContext<Windowed<K>, Change<R>> | undefined
   #store: TaskStore | undefined
@@ -115,7 +115,7 @@ export class ArrivalWindowsProcessor<K, A, R> implements Processor<K | null, Par
       this.#await(row.rowKey, row.timestamp)
     }
     this.#changed = []
-    this.#rows.clear()
+    this.#rows = new Map() // not cleared: see WindowRows
     await this.#settle(streamTimeMs)
     await this.#sweep(streamTimeMs)
   }

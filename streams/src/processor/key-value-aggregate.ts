@@ -26,7 +26,7 @@ export interface KeyValueAggregateOptions<K, V, A, R> {
 export class KeyValueAggregateProcessor<K, V, A, R> implements Processor<K | null, V | null, K, Change<R>> {
   readonly #options: KeyValueAggregateOptions<K, V, A, R>
   /** Rows that were touched since the last commit. */
-  readonly #rows = new Map<string | number, KeyValueRow<K, V, A, R>>()
+  #rows = new Map<string | number, KeyValueRow<K, V, A, R>>()
   #context: ProcessorContext<K, Change<R>> | undefined
   #store: TaskStore | undefined
 
@@ -70,7 +70,7 @@ export class KeyValueAggregateProcessor<K, V, A, R> implements Processor<K | nul
       row.putInto(this.#store)
       if (this.#options.emit === 'updates') this.#forward(row)
     }
-    this.#rows.clear()
+    this.#rows = new Map() // not cleared: see WindowRows
   }
 
   #rowOf(key: K): KeyValueRow<K, V, A, R> {

@@ -32,7 +32,7 @@ interface PartialRow<K, A> extends Partial<A> {
  */
 export class PreAggregateProcessor<K, V, A, R> implements Processor<K | null, V, K, Partial<A>> {
   readonly #options: PreAggregateOptions<K, V, A, R>
-  readonly #byStart = new Map<number, Map<string | number, PartialRow<K, A>>>()
+  #byStart = new Map<number, Map<string | number, PartialRow<K, A>>>()
   #rows = 0
   /** Most records fall into the same window as the one before. */
   #lastStartMs = -1
@@ -80,7 +80,7 @@ export class PreAggregateProcessor<K, V, A, R> implements Processor<K | null, V,
     for (const byKey of this.#byStart.values())
       for (const row of byKey.values())
         this.#context?.forward({ key: row.key, value: row, timestamp: row.timestamp, headers: noHeaders })
-    this.#byStart.clear()
+    this.#byStart = new Map() // not cleared: see WindowRows
     this.#rows = 0
     this.#lastStartMs = -1
   }

@@ -26,7 +26,7 @@ export interface TableAggregateOptions<K, V, A, R> {
 export class TableAggregateProcessor<K, V, A, R> implements Processor<K | null, Change<V | null>, K, Change<R | null>> {
   readonly #options: TableAggregateOptions<K, V, A, R>
   /** Groups that were touched since the last commit. */
-  readonly #rows = new Map<string | number, GroupRow<K, V, A, R>>()
+  #rows = new Map<string | number, GroupRow<K, V, A, R>>()
   #context: ProcessorContext<K, Change<R | null>> | undefined
   #store: TaskStore | undefined
 
@@ -66,7 +66,7 @@ export class TableAggregateProcessor<K, V, A, R> implements Processor<K | null, 
       row.putInto(this.#store)
       if (this.#options.emit === 'updates') this.#forward(row)
     }
-    this.#rows.clear()
+    this.#rows = new Map() // not cleared: see WindowRows
   }
 
   #rowOf(key: K): GroupRow<K, V, A, R> {

@@ -15,3 +15,10 @@ export const tableBlockBytes = 4 * 1024
 export const backgroundJobsMax = 2
 /** Open table files: below the usual limit of 1,024 per process, with room for sockets. */
 export const openFilesMax = 512
+/** Buffers that are kept for the next write: two for each of 32,768 rows, of some 150 bytes each with what they hold. More rows in one write get new ones. */
+export const operandsMax = 65_536
+/** Longer ones are rare, and not kept. */
+export const operandBytesMax = 128
+/** Native batches that are kept for the next write, per store: one for each task that commits at a time, of 64 bytes for each row. */
+export const idleBatchesMax = 4
+export const idleBatchRowsMax = 16_384

@@ -1,8 +1,9 @@
 import type RocksDB from 'rocksdb-native'
 import { StreamsError } from '../core/errors.ts'
-import { type ByteStore, type Change, closedStore, type Row } from '../state/store.ts'
+import { type ByteStore, type Changes, closedStore, type Row } from '../state/store.ts'
 import { translateDatabaseError } from './database-error.ts'
 import { decodeOffset, encodeOffset, keyOfRow, offsetKey, partitionBound, rowKey } from './row-layout.ts'
+import type { WriteBatches } from './write-batches.ts'
 
 const noBytes = Buffer.alloc(0)
 
@@ -13,14 +14,22 @@ const noBytes = Buffer.alloc(0)
  */
 export class RocksDbStore implements ByteStore {
   readonly #family: RocksDB
+  readonly #batches: WriteBatches
   readonly #name: string
   readonly #partition: number
   readonly #offsetKey: Buffer
   readonly #onClose: () => void
   #closed = false
 
-  constructor(options: { family: RocksDB; name: string; partition: number; onClose: () => void }) {
+  constructor(options: {
+    family: RocksDB
+    batches: WriteBatches
+    name: string
+    partition: number
+    onClose: () => void
+  }) {
     this.#family = options.family
+    this.#batches = options.batches
     this.#name = options.name
     this.#partition = options.partition
     this.#offsetKey = offsetKey(options.partition)
@@ -77,20 +86,25 @@ export class RocksDbStore implements ByteStore {
     return offset
   }
 
-  async write(changes: readonly Change[], changelogOffset: number): Promise<void> {
-    const batch = this.#family.write({ capacity: changes.length + 1 })
-    for (const { key, value } of changes) {
-      if (value === null) batch.tryDelete(rowKey(this.#partition, key))
-      else batch.tryPut(rowKey(this.#partition, key), value)
+  async write(changes: Changes, changelogOffset: number): Promise<void> {
+    const also = { key: this.#offsetKey, value: encodeOffset(changelogOffset) }
+    try {
+      await this.#batches.write(this.#family, { partition: this.#partition, changes, also })
+    } catch (error) {
+      throw this.#failed(error, `${changes.length} changes could not be written`)
     }
-    batch.tryPut(this.#offsetKey, encodeOffset(changelogOffset))
-    await this.#apply(batch, `${changes.length} changes could not be written`)
   }
 
   async wipe(): Promise<void> {
     const batch = this.#family.write({ capacity: 1 })
     batch.tryDeleteRange(partitionBound(this.#partition), partitionBound(this.#partition + 1))
-    await this.#apply(batch, 'it could not be wiped')
+    try {
+      await batch.flush()
+    } catch (error) {
+      throw this.#failed(error, 'it could not be wiped')
+    } finally {
+      batch.destroy()
+    }
   }
 
   async close(): Promise<void> {
@@ -123,16 +137,6 @@ export class RocksDbStore implements ByteStore {
       return this.#family.read({ capacity })
     } catch (error) {
       throw this.#failed(error, `${capacity} rows could not be read`)
-    }
-  }
-
-  async #apply(batch: ReturnType<RocksDB['write']>, action: string): Promise<void> {
-    try {
-      await batch.flush()
-    } catch (error) {
-      throw this.#failed(error, action)
-    } finally {
-      batch.destroy()
     }
   }
 

@@ -17,6 +17,7 @@ import {
 import { RocksDbStore } from './rocksdb-store.ts'
 import { partitionBound, partitionOfKey } from './row-layout.ts'
 import { StateDirectory } from './state-directory.ts'
+import { WriteBatches } from './write-batches.ts'
 
 /** Where state is kept, and of which stores. */
 export interface RocksDbStoresOptions {
@@ -78,7 +79,8 @@ class RocksDbStores implements ByteStoreProvider {
       })
     }
     this.#open.add(id)
-    return new RocksDbStore({ family, name: store, partition, onClose: () => this.#open.delete(id) })
+    const { batches } = this.#database
+    return new RocksDbStore({ family, batches, name: store, partition, onClose: () => this.#open.delete(id) })
   }
 
   async partitionsOnDisk(store: string): Promise<readonly number[]> {
@@ -117,7 +119,7 @@ class RocksDbStores implements ByteStoreProvider {
         `${this.#open.size} stores are open: close them before their database is discarded`,
       )
     }
-    await this.#database.root.close({ force: true })
+    await closeDatabase(this.#database)
     await this.#directory.putDatabaseAside()
     this.#logger.warn(
       { moved_to: this.#directory.damagedDatabase },
@@ -127,7 +129,7 @@ class RocksDbStores implements ByteStoreProvider {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#database.root.close({ force: true })
+    this.#closing ??= closeDatabase(this.#database)
     return this.#closing
   }
 
@@ -147,6 +149,13 @@ class RocksDbStores implements ByteStoreProvider {
 interface OpenDatabase {
   readonly root: RocksDB
   readonly families: ReadonlyMap<string, RocksDB>
+  readonly batches: WriteBatches
+}
+
+/** Waits for reads and writes under way, also of those that nobody has awaited. */
+async function closeDatabase({ root, batches }: OpenDatabase): Promise<void> {
+  batches.close()
+  await root.close({ force: true })
 }
 
 async function openOrRebuild(
@@ -194,7 +203,11 @@ async function openDatabase(directory: StateDirectory, stores: readonly string[]
     )
   }
   await directory.writeOwner(`process ${pid} on ${hostname()}`)
-  return { root, families: new Map(names.map((name) => [name, root.columnFamily(name)])) }
+  return {
+    root,
+    families: new Map(names.map((name) => [name, root.columnFamily(name)])),
+    batches: new WriteBatches(),
+  }
 }
 
 async function firstKey(family: RocksDB, from: Buffer): Promise<Buffer | undefined> {

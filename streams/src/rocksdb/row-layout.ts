@@ -9,7 +9,9 @@
  *
  * A partition's rows lie together, so that it is ranged and removed as one; its offset lies among them, so that both are one atomic batch.
  */
-const prefixBytes = 5
+
+/** Bytes before a row's own key. */
+export const rowPrefixBytes = 5
 const metaKind = 0
 const rowKind = 1
 
@@ -20,16 +22,24 @@ export function offsetKey(partition: number): Buffer {
 
 /** The database key of a row. */
 export function rowKey(partition: number, key: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(prefixBytes + key.length)
+  const bytes = Buffer.allocUnsafe(rowPrefixBytes + key.length)
+  rowKeyInto(bytes, partition, key)
+  return bytes
+}
+
+/** The same in a buffer of the right length. */
+export function rowKeyInto(bytes: Buffer, partition: number, key: Buffer): void {
   bytes.writeInt32BE(partition, 0)
   bytes[4] = rowKind
-  bytes.set(key, prefixBytes)
-  return bytes
+  const { length } = key
+  // Below some 50 bytes a loop is faster than a call of native code.
+  if (length > 48) bytes.set(key, rowPrefixBytes)
+  else for (let i = 0; i < length; i++) bytes[rowPrefixBytes + i] = key[i] ?? 0
 }
 
 /** The row's key within a database key; a view of the same bytes. */
 export function keyOfRow(databaseKey: Buffer): Buffer {
-  return databaseKey.subarray(prefixBytes)
+  return databaseKey.subarray(rowPrefixBytes)
 }
 
 /** The smallest database key of a partition; that of the next partition is the exclusive end of this one. */
@@ -56,7 +66,7 @@ export function decodeOffset(bytes: Buffer): number | undefined {
 }
 
 function prefix(partition: number, kind: number): Buffer {
-  const bytes = Buffer.allocUnsafe(prefixBytes)
+  const bytes = Buffer.allocUnsafe(rowPrefixBytes)
   bytes.writeInt32BE(partition, 0)
   bytes[4] = kind
   return bytes

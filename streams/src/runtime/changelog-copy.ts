@@ -1,9 +1,10 @@
 import { type Admin, type FetchedBatches, partitionKey, type TopicPartition } from '../core/broker.ts'
 import type { Logger } from '../core/logger.ts'
 import type { RecordCursor } from '../core/record-cursor.ts'
-import type { ByteStore, Change } from '../state/store.ts'
+import type { PackedChanges } from '../state/packed-changes.ts'
+import type { ByteStore } from '../state/store.ts'
 import type { StoreSpec } from '../topology/topology.ts'
-import { changeOf } from './changelog-record.ts'
+import { type ChangeBuffers, changeOf } from './changelog-record.ts'
 
 /** A store that is a copy of a changelog, complete up to the offset that it holds. */
 export interface ChangelogCopy {
@@ -64,12 +65,12 @@ export async function startOffset(copy: ChangelogCopy, log: ChangelogBounds, log
 export function collectChanges(
   batches: FetchedBatches,
   cursor: RecordCursor,
-  to: { readonly spec: StoreSpec; readonly changes: Change[] },
+  to: { readonly spec: StoreSpec; readonly changes: PackedChanges; readonly scratch: ChangeBuffers },
 ): number {
   const before = to.changes.length
   cursor.reset(batches)
   while (cursor.next()) {
-    const change = changeOf(cursor, to.spec)
+    const change = changeOf(cursor, to.spec, to.scratch)
     if (change !== undefined) to.changes.push(change)
   }
   return to.changes.length - before

@@ -1,6 +1,7 @@
 import type { TopicPartition } from '../core/broker.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { RecordCursor } from '../core/record-cursor.ts'
+import type { ScratchBuffers } from '../state/scratch-buffers.ts'
 import type { Change, ChangelogEntry } from '../state/store.ts'
 import { timestampedValue } from '../state/timestamped-value.ts'
 import { windowRowKeyOfChangelog } from '../state/window-key.ts'
@@ -31,23 +32,32 @@ export function changelogRecord(
   return { topic, partition, key, value, timestamp: nowMs, headers: [{ key: timestampHeader, value: own }] }
 }
 
-/** The change of a store that a changelog's current record stands for; undefined when it is none, because it has no key. */
-export function changeOf(cursor: RecordCursor, spec: StoreSpec): Change | undefined {
+/** Where changes are made, one after the other, for whoever copies them; two, as a key and a value may be of the same length. */
+export interface ChangeBuffers {
+  readonly keys: ScratchBuffers
+  readonly values: ScratchBuffers
+}
+
+/**
+ * The change of a store that a changelog's current record stands for; undefined when it is none, because it has no key. With `scratch` it is valid
+ * until the next one is asked for.
+ */
+export function changeOf(cursor: RecordCursor, spec: StoreSpec, scratch?: ChangeBuffers): Change | undefined {
   const { bytes, keyStart, keyEnd } = cursor
   if (keyStart < 0) return undefined
   const key =
     spec.kind === 'window'
-      ? windowRowKeyOfChangelog(bytes, keyStart, keyEnd)
+      ? windowRowKeyOfChangelog(bytes, { start: keyStart, end: keyEnd }, scratch?.keys)
       : Buffer.from(bytes.subarray(keyStart, keyEnd))
-  return { key, value: rowValue(cursor, spec) }
+  return { key, value: rowValue(cursor, spec, scratch?.values) }
 }
 
 const timestampHeader = 'millrace.timestamp'
 
-function rowValue(cursor: RecordCursor, spec: StoreSpec): Buffer | null {
+function rowValue(cursor: RecordCursor, spec: StoreSpec, scratch?: ScratchBuffers): Buffer | null {
   if (cursor.valueStart < 0) return null
   const value = cursor.bytes.subarray(cursor.valueStart, cursor.valueEnd)
-  return spec.timestamped ? timestampedValue(value, rowTimestamp(cursor)) : Buffer.from(value)
+  return spec.timestamped ? timestampedValue(value, rowTimestamp(cursor), scratch) : Buffer.from(value)
 }
 
 function rowTimestamp(cursor: RecordCursor): number {

@@ -7,7 +7,8 @@ import type {
   TopicPartition,
 } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
-import type { OutgoingRecord } from '../core/record.ts'
+import { unpacked } from '../core/packed-records.ts'
+import type { OutgoingRecords } from '../core/record.ts'
 import { abortMsMax } from './limits.ts'
 import { within } from './within.ts'
 
@@ -24,7 +25,7 @@ export type Guarantee = (typeof guarantees)[number]
  */
 export interface CommitChannel {
   /** Sends within the open transaction; opens it when there is none. */
-  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]>
+  send(records: OutgoingRecords): Promise<readonly ProducedBatch[]>
   /** Something was sent, or offsets were added, since the last `commit`. */
   readonly dirty: boolean
   /** The group's next join waits until what was sent is committed. */
@@ -78,7 +79,7 @@ class TransactionChannel implements CommitChannel {
     return this.#place !== undefined
   }
 
-  async send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+  async send(records: OutgoingRecords): Promise<readonly ProducedBatch[]> {
     this.#requireOpen()
     this.dirty = true
     // During a join there is no place, and the processing must not wait for one: `addOffsets` does.
@@ -153,9 +154,9 @@ class PlainChannel implements CommitChannel {
     this.#member = member
   }
 
-  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+  send(records: OutgoingRecords): Promise<readonly ProducedBatch[]> {
     this.dirty = true
-    return this.#producer.send(records)
+    return this.#producer.send(unpacked(records))
   }
 
   addOffsets(offsets: readonly Offset[]): Promise<void> {

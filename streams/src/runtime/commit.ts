@@ -1,7 +1,7 @@
 import type { CommittedOffset, ProducedBatch, TopicPartition } from '../core/broker.ts'
 import type { Clock } from '../core/clock.ts'
 import { StreamsError } from '../core/errors.ts'
-import type { OutgoingRecord } from '../core/record.ts'
+import { PackedRecords } from '../core/packed-records.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { StoreSpec } from '../topology/topology.ts'
 import { changelogRecord } from './changelog-record.ts'
@@ -132,23 +132,25 @@ function send(task: StreamTask, commit: TaskCommit, parts: CommitParts): Prepare
 
 /** One after the other: in one array, with 100,000 keys, they would be copied for nothing. */
 async function sendBoth(
-  first: readonly OutgoingRecord[],
-  second: readonly OutgoingRecord[],
+  first: PackedRecords,
+  second: PackedRecords,
   channel: CommitChannel,
 ): Promise<readonly ProducedBatch[]> {
   const sent = [first, second].filter(({ length }) => length > 0).map((records) => channel.send(records))
   return (await Promise.all(sent)).flat()
 }
 
-function changelogRecords(task: StreamTask, commit: TaskCommit, parts: CommitParts): readonly OutgoingRecord[] {
-  const records: OutgoingRecord[] = []
+function changelogRecords(task: StreamTask, commit: TaskCommit, parts: CommitParts): PackedRecords {
+  const records = new PackedRecords(commit.records) // about as many as there are results
   const nowMs = parts.clock.nowMs()
   for (const [store, entries] of commit.changelog) {
     const spec = parts.specs.get(store)
     if (spec === undefined)
       throw new StreamsError('INVALID_STATE', `store "${store}" is not in the topology`, { store })
     const to = { topic: parts.names.changelog(store), partition: task.partition, spec, nowMs }
-    for (const entry of entries) records.push(changelogRecord(entry, to))
+    entries.forEach((entry) => {
+      records.push(changelogRecord(entry, to))
+    })
   }
   return records
 }

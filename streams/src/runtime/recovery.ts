@@ -3,8 +3,10 @@ import type { Clock } from '../core/clock.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { RecordCursor } from '../core/record-cursor.ts'
-import type { Change } from '../state/store.ts'
+import { PackedChanges } from '../state/packed-changes.ts'
+import { ScratchBuffers } from '../state/scratch-buffers.ts'
 import { boundsOf, type ChangelogCopy, changelogBounds, collectChanges, startOffset } from './changelog-copy.ts'
+import type { ChangeBuffers } from './changelog-record.ts'
 import type { Failpoint } from './failpoint.ts'
 import {
   pollWaitMsMax,
@@ -88,12 +90,18 @@ export async function restoreStores(
   return new Map(stores.map((store) => [partitionKey(store.job.changelog), store.position]))
 }
 
+/** What reads one fetch after the other. */
+interface Reading {
+  readonly cursor: RecordCursor
+  readonly scratch: ChangeBuffers
+}
+
 interface RestoringStore {
   readonly job: RestoreJob
   position: number
   readonly end: number
   records: number
-  changes: Change[]
+  changes: PackedChanges
   /** The write under way. */
   writing: Promise<void>
 }
@@ -107,7 +115,7 @@ async function openJobs(jobs: readonly RestoreJob[], parts: RestoreParts): Promi
   for (const job of jobs) {
     const log = boundsOf(job.changelog, bounds)
     const position = await startOffset(job, log, parts.logger)
-    stores.push({ job, position, end: log.end, records: 0, changes: [], writing: Promise.resolve() })
+    stores.push({ job, position, end: log.end, records: 0, changes: new PackedChanges(), writing: Promise.resolve() })
   }
   return stores
 }
@@ -117,7 +125,7 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
   const unfinished = new Map(stores.map((store) => [partitionKey(store.job.changelog), store]))
   fetcher.assign(stores.map(({ job, position }) => ({ ...job.changelog, offset: position })))
   const report = new RestoreReport(stores, parts)
-  const cursor = new RecordCursor()
+  const reading = { cursor: new RecordCursor(), scratch: { keys: new ScratchBuffers(), values: new ScratchBuffers() } }
   let lastArrivalMs = parts.clock.nowMs()
   report.tell(lastArrivalMs)
   while (unfinished.size > 0) {
@@ -130,7 +138,7 @@ async function readAll(stores: readonly RestoringStore[], fetcher: Fetcher, part
     for (const batches of fetched) {
       const store = unfinished.get(partitionKey(batches))
       if (store === undefined) continue
-      store.records += collect(store, batches, cursor)
+      store.records += collect(store, batches, reading)
       // Records that are in memory already come without a wait: the tasks that run beside have their turn.
       await new Promise((resolve) => setImmediate(resolve))
     }
@@ -179,15 +187,15 @@ async function poll(fetcher: Fetcher, parts: RestoreParts): Promise<readonly Fet
   }
 }
 
-function collect(store: RestoringStore, batches: FetchedBatches, cursor: RecordCursor): number {
-  return collectChanges(batches, cursor, { spec: store.job.spec, changes: store.changes })
+function collect({ job, changes }: RestoringStore, batches: FetchedBatches, by: Reading): number {
+  return collectChanges(batches, by.cursor, { spec: job.spec, changes, scratch: by.scratch })
 }
 
 /** The database writes on threads of its own: the next records are read meanwhile. One write at a time per store, so that memory stays bounded. */
 async function beginWrite(store: RestoringStore, { failpoint }: RestoreParts): Promise<void> {
   await store.writing
   const { changes, position } = store
-  store.changes = []
+  store.changes = new PackedChanges(changes)
   store.writing = store.job.rows.write(changes, position).then(() => failpoint?.('recovery:written'))
   store.writing.catch(() => undefined) // its error is met by whoever waits for it next; until then it must not count as unhandled
 }

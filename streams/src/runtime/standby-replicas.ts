@@ -13,7 +13,9 @@ import { limits } from '../core/limits.ts'
 import type { Logger } from '../core/logger.ts'
 import { RecordCursor } from '../core/record-cursor.ts'
 import type { RowsOver } from '../processor/processor.ts'
-import type { ByteStore, ByteStoreProvider, Change, CommittedRows } from '../state/store.ts'
+import { changesInOrder, PackedChanges } from '../state/packed-changes.ts'
+import { ScratchBuffers } from '../state/scratch-buffers.ts'
+import type { ByteStore, ByteStoreProvider, CommittedRows } from '../state/store.ts'
 import type { PartitionPlan } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { StoreSpec, Topology } from '../topology/topology.ts'
@@ -268,7 +270,8 @@ class Replica implements ChangelogCopy {
   end = 0
   /** False until it is known where reading goes on. */
   isPlaced = false
-  #changes: Change[] = []
+  #changes = new PackedChanges()
+  readonly #scratch = { keys: new ScratchBuffers(), values: new ScratchBuffers() }
   readonly #expired: ExpiredRows
 
   constructor(id: string, { spec, rows, changelog }: ChangelogCopy) {
@@ -283,11 +286,11 @@ class Replica implements ChangelogCopy {
     this.position = position
     this.end = end
     this.isPlaced = true
-    this.#changes = []
+    this.#changes = new PackedChanges()
   }
 
   collect(batches: FetchedBatches, cursor: RecordCursor): void {
-    collectChanges(batches, cursor, { spec: this.spec, changes: this.#changes })
+    collectChanges(batches, cursor, { spec: this.spec, changes: this.#changes, scratch: this.#scratch })
     this.end = Math.max(this.end, batches.highWatermark)
   }
 
@@ -296,9 +299,9 @@ class Replica implements ChangelogCopy {
     const expired = await this.#expired.next(over)
     const changes = this.#changes
     if (changes.length === 0 && expired.length === 0) return
-    this.#changes = []
+    this.#changes = new PackedChanges(changes)
     const deletions = expired.map((key) => ({ key, value: null }))
-    await this.rows.write(expired.length === 0 ? changes : [...deletions, ...changes], position)
+    await this.rows.write(expired.length === 0 ? changes : changesInOrder(deletions, changes), position)
   }
 }
 

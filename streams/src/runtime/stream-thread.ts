@@ -10,7 +10,6 @@ import type { Clock } from '../core/clock.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Logger } from '../core/logger.ts'
-import type { OutgoingRecord } from '../core/record.ts'
 import type { ByteStoreProvider } from '../state/store.ts'
 import type { PartitionPlan, TaskNumber } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
@@ -482,9 +481,12 @@ export class StreamThread {
 
   async #sendOutgoing(): Promise<void> {
     await this.#endCommit()
-    const records: OutgoingRecord[] = []
-    for (const { task } of this.#tasks) for (const record of task.takeOutgoing()) records.push(record)
-    if (records.length > 0) await this.#channel?.send(records)
+    const sent: (Promise<unknown> | undefined)[] = []
+    for (const { task } of this.#tasks) {
+      const records = task.takeOutgoing()
+      if (records.length > 0) sent.push(this.#channel?.send(records))
+    }
+    await Promise.all(sent)
   }
 
   #isCommitDue(): boolean {

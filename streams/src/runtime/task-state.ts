@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { StreamsError } from '../core/errors.ts'
 import { lateRecordOf } from '../core/late-record.ts'
+import { PackedRecords } from '../core/packed-records.ts'
 import type { OutgoingRecord } from '../core/record.ts'
 import type { DropReason, LateFor } from '../processor/processor.ts'
 import type { TaskStore } from '../state/store.ts'
@@ -46,8 +47,7 @@ export class TaskState {
   /** The stream time that the record at hand sees: that of its arrival, also when it had to wait for rows. */
   streamTimeMs = -1
   commitRequested = false
-  outgoing: OutgoingRecord[] = []
-  outgoingBytes = 0
+  outgoing = new PackedRecords()
   readonly #options: TaskStateOptions
 
   constructor(options: TaskStateOptions) {
@@ -61,13 +61,15 @@ export class TaskState {
 
   send(record: OutgoingRecord): void {
     this.outgoing.push(record)
-    this.outgoingBytes += recordOverheadBytes + (record.key?.length ?? 0) + (record.value?.length ?? 0)
   }
 
-  takeOutgoing(): readonly OutgoingRecord[] {
+  get outgoingBytes(): number {
+    return this.outgoing.bytes + recordOverheadBytes * this.outgoing.length
+  }
+
+  takeOutgoing(): PackedRecords {
     const taken = this.outgoing
-    this.outgoing = []
-    this.outgoingBytes = 0
+    this.outgoing = new PackedRecords(taken)
     return taken
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { count } from '../aggregate/count.ts'
 import { int64 } from '../aggregate/numbers.ts'
 import { StreamsError } from '../core/errors.ts'
+import { unpacked } from '../core/packed-records.ts'
 import { json, nullable, utf8 } from '../core/serde.ts'
 import { decodeWatermark } from '../core/watermark.ts'
 import { StreamsBuilder } from '../dsl/streams-builder.ts'
@@ -64,7 +65,7 @@ describe('positions', () => {
     expect(task.position('in')).toBe(2)
     const { offsets, records } = await task.prepareCommit()
     expect(offsets).toMatchObject([{ topic: 'in', partition: 0, offset: 2 }])
-    expect(records.map(({ value }) => value?.toString())).toEqual(['0', '1'])
+    expect(unpacked(records).map(({ value }) => value?.toString())).toEqual(['0', '1'])
     expect(task.bufferedBytes).toBeGreaterThan(0)
     expect(await task.process(10)).toBe(1)
     expect(await task.process(10)).toBe(0)
@@ -165,7 +166,7 @@ describe('several inputs', () => {
     feed(task, log, 'right')
     await task.process(3)
     const commit = await task.prepareCommit()
-    expect(commit.records.map(({ value }) => value?.toString())).toEqual(['r5', 'l10', 'r20'])
+    expect(unpacked(commit.records).map(({ value }) => value?.toString())).toEqual(['r5', 'l10', 'r20'])
     expect(commit.offsets).toMatchObject([
       { topic: 'left', offset: 1 },
       { topic: 'right', offset: 2 },
@@ -182,11 +183,11 @@ describe('several inputs', () => {
     feed(task, log, 'right')
     await task.process(10)
     const commit = await task.prepareCommit()
-    expect(commit.records.map(({ value }) => value?.toString())).toEqual(['r5', 'l10', 'r20', 'l30'])
+    expect(unpacked(commit.records).map(({ value }) => value?.toString())).toEqual(['r5', 'l10', 'r20', 'l30'])
     const longer = logOf(['l10', 'l30', 'l35'].map((value, i) => ({ topic: 'left', value, timestamp: 10 + i * 10 })))
     feed(task, longer, 'left', 2)
     await task.process(10)
-    expect((await task.prepareCommit()).records.map(({ value }) => value?.toString())).toEqual(['l35', 'r40'])
+    expect(unpacked((await task.prepareCommit()).records).map(({ value }) => value?.toString())).toEqual(['l35', 'r40'])
   })
 })
 

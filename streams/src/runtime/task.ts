@@ -2,9 +2,9 @@ import type { CommittedOffset, FetchedBatches, TopicPartition } from '../core/br
 import type { Clock } from '../core/clock.ts'
 import { StreamsError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { OutgoingRecord } from '../core/record.ts'
+import type { PackedRecords } from '../core/packed-records.ts'
 import type { DropReason, LateFor } from '../processor/processor.ts'
-import type { ChangelogEntry, CommittedRows, TaskStore } from '../state/store.ts'
+import type { ChangelogEntries, CommittedRows, TaskStore } from '../state/store.ts'
 import type { TaskNumber } from '../topology/partition-plan.ts'
 import type { TopicNames } from '../topology/topic-names.ts'
 import type { SourceNode, Subtopology } from '../topology/topology.ts'
@@ -65,9 +65,9 @@ export interface StreamTaskOptions {
 /** What one commit of a task consists of. */
 export interface TaskCommit {
   /** For the transaction, in order: what the sinks wrote, dead letters, then watermarks. */
-  readonly records: readonly OutgoingRecord[]
-  /** Changes per store with a changelog. */
-  readonly changelog: ReadonlyMap<string, readonly ChangelogEntry[]>
+  readonly records: PackedRecords
+  /** Changes per store with a changelog: to be read before the task processes on. */
+  readonly changelog: ReadonlyMap<string, ChangelogEntries>
   /** Every input with a position, with the task's metadata; empty when nothing moved. */
   readonly offsets: readonly (TopicPartition & CommittedOffset)[]
   /** Nothing to send: the transaction can do without this task. */
@@ -234,7 +234,7 @@ export class StreamTask {
   }
 
   /** Hands over what waits to be sent, to be sent within the open transaction, before `prepareCommit`'s records. */
-  takeOutgoing(): readonly OutgoingRecord[] {
+  takeOutgoing(): PackedRecords {
     return this.#state.takeOutgoing()
   }
 
@@ -248,10 +248,10 @@ export class StreamTask {
     }
     const isMarked = this.#writeWatermark()
     const records = this.#state.takeOutgoing()
-    const changelog = new Map<string, readonly ChangelogEntry[]>()
+    const changelog = new Map<string, ChangelogEntries>()
     for (const spec of this.#options.subtopology.stores) {
-      const entries = this.#options.stores.get(spec.name)?.drain() ?? []
-      if (spec.changelog && entries.length > 0) changelog.set(spec.name, entries)
+      const entries = this.#options.stores.get(spec.name)?.drain()
+      if (spec.changelog && entries !== undefined && entries.length > 0) changelog.set(spec.name, entries)
     }
     const consumed = this.#consumed()
     const isMoved = consumed > this.#consumedAtCommit

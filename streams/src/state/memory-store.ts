@@ -1,6 +1,6 @@
 import { StreamsError } from '../core/errors.ts'
 import { SortedKeys } from './sorted-keys.ts'
-import { type ByteStore, type ByteStoreProvider, type Change, closedStore, type Row } from './store.ts'
+import { type ByteStore, type ByteStoreProvider, type Changes, closedStore, type Row } from './store.ts'
 
 /**
  * Rows in memory. They live as long as the provider that opened the store, so that a task which is closed and opened again finds them,
@@ -46,10 +46,11 @@ export class MemoryStore implements ByteStore {
     return this.#content.changelogOffset
   }
 
-  async write(changes: readonly Change[], changelogOffset: number): Promise<void> {
-    // Copies: what is written may be a view of something large.
-    for (const { key, value } of changes)
+  async write(changes: Changes, changelogOffset: number): Promise<void> {
+    // Copies: what is written may be a view of something large, or be used again.
+    changes.forEach(({ key, value }) => {
       this.#content.set(Buffer.from(key), value === null ? null : Buffer.from(value))
+    })
     this.#content.changelogOffset = changelogOffset
   }
 

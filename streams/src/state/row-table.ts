@@ -1,3 +1,4 @@
+import type { ScratchBuffers } from './scratch-buffers.ts'
 import { windowChangelogKey } from './window-key.ts'
 
 /** What is going on with a row; bits. */
@@ -136,10 +137,25 @@ export class RowTable {
     return this.#chunk(this.#valueChunks[row]).subarray(start + skipped, start + length)
   }
 
-  /** A key of a window's row, in the form of changelogs. */
-  windowChangelogKeyOf(row: number): Buffer {
+  /** The same as `keyOf`, copied into one of the scratch buffers: a view for each of many rows is more work, and garbage. */
+  copyKey(row: number, scratch: ScratchBuffers): Buffer {
+    const length = this.#keyLengths[row] ?? 0
+    return copied(this.#chunk(this.#keyChunks[row]), this.#keyStarts[row] ?? 0, scratch.of(length))
+  }
+
+  /** The same as `valueOf`, copied into one of the scratch buffers, which are not to be those of the keys. */
+  copyValue(row: number, scratch: ScratchBuffers, skipped = 0): Buffer | null {
+    const length = this.#valueLengths[row] ?? -1
+    if (length < 0) return null
+    const start = (this.#valueStarts[row] ?? 0) + skipped
+    return copied(this.#chunk(this.#valueChunks[row]), start, scratch.of(length - skipped))
+  }
+
+  /** A key of a window's row, in the form of changelogs; in one of the scratch buffers. */
+  windowChangelogKeyOf(row: number, scratch: ScratchBuffers): Buffer {
     const start = this.#keyStarts[row] ?? 0
-    return windowChangelogKey(this.#chunk(this.#keyChunks[row]), start, start + (this.#keyLengths[row] ?? 0))
+    const length = this.#keyLengths[row] ?? 0
+    return windowChangelogKey(this.#chunk(this.#keyChunks[row]), { start, end: start + length }, scratch)
   }
 
   /** Bytes of key and value. */
@@ -272,6 +288,15 @@ export class RowTable {
 }
 
 const noBytes = Buffer.alloc(0)
+
+/** Fills `to` with the bytes from `start` on. */
+function copied(from: Buffer, start: number, to: Buffer): Buffer {
+  const { length } = to
+  // Below some 50 bytes a loop is faster than a call of native code.
+  if (length > 48) from.copy(to, 0, start, start + length)
+  else for (let i = 0; i < length; i++) to[i] = from[start + i] ?? 0
+  return to
+}
 
 function enlarged<T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T {
   to.set(from)

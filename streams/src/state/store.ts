@@ -18,8 +18,11 @@ export interface ByteStore {
   lastKey(): Promise<Buffer | undefined>
   /** The changelog offset up to which (exclusive) the rows are complete; undefined when nothing was ever written. */
   changelogOffset(): Promise<number | undefined>
-  /** Writes all changes, in order, and the changelog offset, atomically: after a crash either all are there or none. Resolved means durable against the death of the process. */
-  write(changes: readonly Change[], changelogOffset: number): Promise<void>
+  /**
+   * Writes all changes, in order, and the changelog offset, atomically: after a crash either all are there or none. Resolved means durable against
+   * the death of the process. The changes are read, and their bytes copied, before it returns.
+   */
+  write(changes: Changes, changelogOffset: number): Promise<void>
   /** Removes every row and the offset. */
   wipe(): Promise<void>
   close(): Promise<void>
@@ -54,6 +57,12 @@ export interface Row {
 export interface Change {
   readonly key: Buffer
   readonly value: Buffer | null
+}
+
+/** Changes in order. An array is one; others make no object for each, and hand the same one on again and again: it is valid during its visit. */
+export interface Changes {
+  readonly length: number
+  forEach(visit: (change: Change) => void): void
 }
 
 /**
@@ -100,8 +109,10 @@ export interface TaskStore {
   range(from: Buffer, to: Buffer): AsyncIterable<Row>
   /** Deletes without a changelog record: for rows whose time is over, which a restore skips by the same rule. */
   expire(key: Buffer): void
-  /** Commit, step 1: the changes since the last commit, one per key, as changelog records' content; empty when nothing changed. */
-  drain(): readonly ChangelogEntry[]
+  /** Visits the rows that were put since the last drain, in the order in which they first were; the row is valid during its visit, in which the store may not be changed. */
+  forEachChanged(visit: (row: ChangedRow) => void): void
+  /** Commit, step 1: the changes since the last commit, one per key, as changelog records' content; empty when nothing changed. To be read before the store is changed again. */
+  drain(): ChangelogEntries
   /**
    * Commit, step 4: writes what `drain` gave, and the expired rows, with the changelog offset (exclusive: the last record's offset + 1), in one
    * batch. Without an offset (nothing went to the changelog) the last one stays. Rows may be read and changed meanwhile.
@@ -123,6 +134,19 @@ export interface TaskStoreStats {
   /** Rows that processors asked for, and how many of them had to be fetched from the committed rows first. */
   readonly reads: number
   readonly loads: number
+}
+
+/** A row as it was put last; null when it is deleted. */
+export interface ChangedRow {
+  readonly key: Buffer
+  readonly value: Buffer | null
+  readonly timestamp: number
+}
+
+/** Records for the changelog, in order; an entry is valid during its visit. */
+export interface ChangelogEntries {
+  readonly length: number
+  forEach(visit: (entry: ChangelogEntry) => void): void
 }
 
 /** One record for the changelog: the key as Kafka Streams writes it, the plain value, the record's time. */

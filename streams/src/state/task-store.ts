@@ -2,7 +2,17 @@ import { StreamsError } from '../core/errors.ts'
 import { type MovedRows, RowList } from './row-list.ts'
 import { type RowTable, rowMarks } from './row-table.ts'
 import { RowTables } from './row-tables.ts'
-import type { ByteStore, Change, ChangelogEntry, CommittedRows, Row, TaskStore, TaskStoreStats } from './store.ts'
+import { ScratchBuffers } from './scratch-buffers.ts'
+import type {
+  ByteStore,
+  ChangedRow,
+  ChangelogEntries,
+  Changes,
+  CommittedRows,
+  Row,
+  TaskStore,
+  TaskStoreStats,
+} from './store.ts'
 import { timestampBytes } from './timestamped-value.ts'
 import { windowStartOfRow } from './window-key.ts'
 
@@ -66,7 +76,10 @@ export class CachedTaskStore implements TaskStore {
   #changes = new RowList()
   #draining = new RowList()
   /** Values that were drained and have changed again since, by table and row: the commit writes these. */
-  readonly #drained = new Map<RowTable, Map<number, Buffer | null>>()
+  #drained = new Map<RowTable, Map<number, Buffer | null>>()
+  /** For visits; two, as a key and a value may be of the same length. */
+  readonly #keys = new ScratchBuffers()
+  readonly #values = new ScratchBuffers()
   #bytesSinceCommit = 0
   #changelogOffset: number
   #reads = 0
@@ -204,25 +217,47 @@ export class CachedTaskStore implements TaskStore {
     }
   }
 
-  drain(): readonly ChangelogEntry[] {
-    const entries: ChangelogEntry[] = []
+  forEachChanged(visit: (row: ChangedRow) => void): void {
+    const seen = new VisitedRow()
+    this.#changes.forEach((table, row) => {
+      if ((table.marksOf(row) & changed) === 0) return
+      seen.key = table.copyKey(row, this.#keys)
+      seen.value = table.copyValue(row, this.#values)
+      seen.timestamp = table.timestampOf(row)
+      visit(seen)
+    })
+  }
+
+  drain(): ChangelogEntries {
+    const entries = new RowList()
     this.#changes.forEach((table, row) => {
       const marks = table.marksOf(row)
       if ((marks & draining) === 0) this.#draining.push(table, row)
-      if ((marks & changed) !== 0) {
-        entries.push({
-          key: this.#windowed ? table.windowChangelogKeyOf(row) : table.keyOf(row),
-          value: table.valueOf(row, this.#timestamped ? timestampBytes : 0),
-          timestamp: table.timestampOf(row),
-        })
-      }
+      if ((marks & changed) !== 0) entries.push(table, row)
       table.setMarks(row, (marks & ~(changed | expired)) | draining)
     })
     this.#changes = new RowList()
-    this.#drained.clear()
+    this.#drained = new Map()
     this.#bytesSinceCommit = 0
     this.#evict()
-    return entries
+    return this.#changelogEntries(entries)
+  }
+
+  /** Made one by one when they are read. A table that leaves the memory stays as it is for whoever still reads it. */
+  #changelogEntries(rows: RowList): ChangelogEntries {
+    const skipped = this.#timestamped ? timestampBytes : 0
+    return {
+      length: rows.size,
+      forEach: (visit) => {
+        const entry = new VisitedRow()
+        rows.forEach((table, row) => {
+          entry.key = this.#windowed ? table.windowChangelogKeyOf(row, this.#keys) : table.copyKey(row, this.#keys)
+          entry.value = table.copyValue(row, this.#values, skipped)
+          entry.timestamp = table.timestampOf(row)
+          visit(entry)
+        })
+      },
+    }
   }
 
   async commit(changelogOffset?: number): Promise<void> {
@@ -237,22 +272,28 @@ export class CachedTaskStore implements TaskStore {
       this.#changelogOffset = changelogOffset
     } else if (this.#draining.size === 0) return
     const committing = this.#draining
-    await this.#rows.write(this.#takeDrained(committing), this.#changelogOffset)
+    await this.#rows.write(this.#drainedChanges(committing), this.#changelogOffset)
     committing.forEach((table, row) => {
       table.setMarks(row, table.marksOf(row) & ~draining)
     })
     this.#draining = new RowList()
-    this.#drained.clear()
+    this.#drained = new Map()
   }
 
-  /** What was drained. Made only now: 25,000 rows in a commit that waits for the broker are garbage that is copied twice before it goes. */
-  #takeDrained(list: RowList): Change[] {
-    const changes: Change[] = []
-    list.forEach((table, row) => {
-      const drained = this.#drained.get(table)?.get(row)
-      changes.push({ key: table.keyOf(row), value: drained === undefined ? table.valueOf(row) : drained })
-    })
-    return changes
+  /** What was drained, made one by one when it is read. */
+  #drainedChanges(rows: RowList): Changes {
+    return {
+      length: rows.size,
+      forEach: (visit) => {
+        const change = new VisitedRow()
+        rows.forEach((table, row) => {
+          const drained = this.#drained.get(table)?.get(row)
+          change.key = table.copyKey(row, this.#keys)
+          change.value = drained === undefined ? table.copyValue(row, this.#values) : drained
+          visit(change)
+        })
+      },
+    }
   }
 
   rollback(): void {
@@ -260,7 +301,7 @@ export class CachedTaskStore implements TaskStore {
     this.#knownAfterMs = Number.POSITIVE_INFINITY
     this.#wanted = new RowList()
     this.#changes = new RowList()
-    this.#drained.clear()
+    this.#drained = new Map()
     this.#draining = new RowList()
     this.#bytesSinceCommit = 0
   }
@@ -373,6 +414,13 @@ export class CachedTaskStore implements TaskStore {
 }
 
 const oneZeroByte = Buffer.alloc(1)
+
+/** One row after the other, for visits. */
+class VisitedRow implements ChangedRow {
+  key: Buffer = oneZeroByte
+  value: Buffer | null = null
+  timestamp = 0
+}
 
 function isWanted(table: RowTable, row: number): boolean {
   return (table.marksOf(row) & wanted) !== 0

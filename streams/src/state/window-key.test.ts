@@ -30,7 +30,7 @@ describe('window keys', () => {
         expect(windowStartOfChangelog(changelog)).toBe(start)
         expect(windowRowKeyOfChangelog(changelog).equals(row)).toBe(true)
         const within = Buffer.concat([Buffer.from('before'), changelog, Buffer.from('behind')])
-        expect(windowRowKeyOfChangelog(within, 6, within.length - 6).equals(row)).toBe(true)
+        expect(windowRowKeyOfChangelog(within, { start: 6, end: within.length - 6 }).equals(row)).toBe(true)
       }),
     )
   })

@@ -1,3 +1,4 @@
+import type { ByteRange } from '../core/murmur2.ts'
 import type { ScratchBuffers } from './scratch-buffers.ts'
 
 /**
@@ -18,6 +19,11 @@ import type { ScratchBuffers } from './scratch-buffers.ts'
  */
 const startBytes = 8
 const seqnumBytes = 4
+
+/** Where the record key begins within a row's key, and how many bytes follow it. */
+export const windowKeyStart = startBytes
+export const windowKeyTail = seqnumBytes
+
 const suffixBytes = startBytes + seqnumBytes
 
 /** The store's key of `key` in the window that starts at `startMs`; in one of the scratch buffers when they are given. */
@@ -47,9 +53,11 @@ export function windowRowBound(startMs: number): Buffer {
   return bound
 }
 
-/** A row's key as the changelog carries it. The row's key is in `bytes` from `start` to `end`. */
-export function windowChangelogKey(bytes: Buffer, start = 0, end = bytes.length): Buffer {
-  const key = Buffer.allocUnsafe(end - start)
+/** A row's key as the changelog carries it; all of the bytes, or those of the range. In one of the scratch buffers when they are given. */
+export function windowChangelogKey(bytes: Buffer, range?: ByteRange, scratch?: ScratchBuffers): Buffer {
+  const start = range?.start ?? 0
+  const length = (range?.end ?? bytes.length) - start
+  const key = scratch === undefined ? Buffer.allocUnsafe(length) : scratch.of(length)
   const keyLength = key.length - suffixBytes
   // A loop: for so few bytes it is faster than three calls of `copy`.
   for (let i = 0; i < keyLength; i++) key[i] = bytes[start + startBytes + i] ?? 0
@@ -58,11 +66,16 @@ export function windowChangelogKey(bytes: Buffer, start = 0, end = bytes.length)
   return key
 }
 
-/** The row's key of a changelog key, which is in `bytes` from `start` to `end`. Throws a `RangeError` when that is too short. */
-export function windowRowKeyOfChangelog(bytes: Buffer, start = 0, end = bytes.length): Buffer {
-  const keyLength = end - start - suffixBytes
-  if (keyLength < 0) throw new RangeError(`a windowed key takes at least ${suffixBytes} bytes, not ${end - start}`)
-  const row = Buffer.allocUnsafe(end - start)
+/**
+ * The row's key of a changelog key: of all of the bytes, or those of the range. In one of the scratch buffers when they are given. Throws a `RangeError` when
+ * it is too short.
+ */
+export function windowRowKeyOfChangelog(bytes: Buffer, range?: ByteRange, scratch?: ScratchBuffers): Buffer {
+  const start = range?.start ?? 0
+  const length = (range?.end ?? bytes.length) - start
+  const keyLength = length - suffixBytes
+  if (keyLength < 0) throw new RangeError(`a windowed key takes at least ${suffixBytes} bytes, not ${length}`)
+  const row = scratch === undefined ? Buffer.allocUnsafe(length) : scratch.of(length)
   for (let i = 0; i < startBytes; i++) row[i] = bytes[start + keyLength + i] ?? 0
   for (let i = 0; i < keyLength; i++) row[startBytes + i] = bytes[start + i] ?? 0
   for (let i = keyLength + startBytes; i < row.length; i++) row[i] = bytes[start + i] ?? 0

@@ -8,7 +8,7 @@ import type {
   TransactionalProducerOptions,
 } from '../core/broker.ts'
 import { hasCode, StreamsError } from '../core/errors.ts'
-import type { OutgoingRecord } from '../core/record.ts'
+import { noHeaders, type OutgoingRecord, type OutgoingRecords } from '../core/record.ts'
 import { encodeRecordBatch, noProducer } from '../core/record-batch.ts'
 import type { FakeGroup } from './fake-group.ts'
 import type { FakeLog } from './fake-log.ts'
@@ -61,7 +61,7 @@ export class FakeTransactionalProducer implements TransactionalProducer {
     this.#epoch = this.#id.init(options.transactionTimeoutMs ?? 60_000, world.nowMs())
   }
 
-  send(records: readonly OutgoingRecord[]): Promise<readonly ProducedBatch[]> {
+  send(records: OutgoingRecords): Promise<readonly ProducedBatch[]> {
     return this.#step('send', () => {
       this.#refuseAfterFailure()
       this.#open = true
@@ -120,17 +120,18 @@ export class FakeTransactionalProducer implements TransactionalProducer {
 /** Groups records by partition, in order, and appends one batch to each; all or nothing as far as the checks can tell. */
 function appendAll(
   world: FakeProducerWorld,
-  records: readonly OutgoingRecord[],
+  records: OutgoingRecords,
   transaction?: FakeTransactionalId,
 ): readonly ProducedBatch[] {
   const byLog = new Map<FakeLog, OutgoingRecord[]>()
-  for (const record of records) {
+  records.forEach(({ topic, partition, key, value, timestamp, headers = noHeaders }) => {
+    const record = { topic, partition, key, value, timestamp, headers }
     const log = world.writableLog(record)
     world.checkSize(record)
     const batch = byLog.get(log)
     if (batch === undefined) byLog.set(log, [record])
     else batch.push(record)
-  }
+  })
   const produced: ProducedBatch[] = []
   for (const [log, batch] of byLog) {
     const producer =

@@ -1,5 +1,6 @@
 import { type CommittedOffset, partitionKey, type TopicPartition } from '../core/broker.ts'
 import { partitionOfKey } from '../core/murmur2.ts'
+import { unpacked } from '../core/packed-records.ts'
 import type { OutgoingRecord, RecordHeader } from '../core/record.ts'
 import type { Serde } from '../core/serde.ts'
 import type { DropReason } from '../processor/processor.ts'
@@ -244,12 +245,16 @@ export class TopologyDriver {
   /** Makes a commit's records and offsets visible; returns the ends of its changelogs. */
   #append(task: StreamTask, { records, changelog, offsets }: TaskCommit): ReadonlyMap<string, number> {
     const { log, names } = this.#world
-    for (const record of records) log.append(record)
+    for (const record of unpacked(records)) log.append(record)
     for (const offset of offsets) this.#committed.set(partitionKey(offset), offset)
     const ends = new Map<string, number>()
-    for (const [store, entries] of changelog)
-      for (const entry of entries)
-        ends.set(store, log.append({ ...entry, topic: names.changelog(store), partition: task.partition }))
+    for (const [store, entries] of changelog) {
+      const to = { topic: names.changelog(store), partition: task.partition }
+      entries.forEach(({ key, value, timestamp }) => {
+        const own = { key: Buffer.from(key), value: value === null ? null : Buffer.from(value), timestamp }
+        ends.set(store, log.append({ ...own, ...to }))
+      })
+    }
     return ends
   }
 

@@ -1,0 +1,52 @@
+import { operandBytesMax, operandsMax } from './limits.ts'
+
+const slabBytes = 64 * 1024
+
+/** Buffers by their length, which are lent for as long as a write takes: hundreds of thousands a second, nearly all of a few lengths. */
+export class Operands {
+  readonly #free: Buffer[][] = Array.from({ length: operandBytesMax + 1 }, () => [])
+  #count = 0
+  /** What new buffers are cut from: not Node's pool, most of whose slabs they would hold for ever. */
+  #slab = Buffer.alloc(0)
+  #at = 0
+
+  /** A buffer of this length, with whatever is in it. Noted in `used`, for `takeBack`. */
+  take(length: number, used: Buffer[]): Buffer {
+    const known = this.#free[length]?.pop()
+    if (known !== undefined) this.#count--
+    const bytes = known ?? this.#cut(length)
+    used.push(bytes)
+    return bytes
+  }
+
+  /** A copy that stays as it is until `takeBack`. */
+  copyOf(bytes: Buffer, used: Buffer[]): Buffer {
+    const copy = this.take(bytes.length, used)
+    const { length } = bytes
+    // Below some 50 bytes a loop is faster than a call of native code.
+    if (length > 48) copy.set(bytes)
+    else for (let i = 0; i < length; i++) copy[i] = bytes[i] ?? 0
+    return copy
+  }
+
+  /** Nobody reads them any more. */
+  takeBack(used: readonly Buffer[]): void {
+    for (const bytes of used) {
+      if (this.#count === operandsMax) return
+      const free = this.#free[bytes.length]
+      if (free === undefined) continue
+      free.push(bytes)
+      this.#count++
+    }
+  }
+
+  #cut(length: number): Buffer {
+    if (length > operandBytesMax) return Buffer.allocUnsafeSlow(length)
+    if (this.#at + length > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(slabBytes)
+      this.#at = 0
+    }
+    this.#at += length
+    return this.#slab.subarray(this.#at - length, this.#at)
+  }
+}
