@@ -5,6 +5,7 @@ import type { Bench, BenchResult } from './bench.ts'
 import { BenchError } from './bench-error.ts'
 import { type BenchCommand, benchUsage, parseBenchCommand } from './command-line.ts'
 import { gatewayBench } from './gateway/gateway-bench.ts'
+import { leadPagesBench } from './lead-pages/lead-pages-bench.ts'
 import { leadsBench } from './leads/leads-bench.ts'
 import { queriesBench } from './queries/queries-bench.ts'
 import { sinksBench } from './sinks/sinks-bench.ts'
@@ -15,6 +16,7 @@ const benches: Readonly<Record<string, Bench>> = {
   streams: streamsBench,
   gateway: gatewayBench,
   leads: leadsBench,
+  'lead-pages': leadPagesBench,
   sinks: sinksBench,
   queries: queriesBench,
 }

@@ -20,7 +20,7 @@ import {
 import { eq, inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHistory } from '../src/mysql/lead-history.ts'
-import { auditLog, leadCopies, leadFirsts, leadHistory } from '../src/mysql/schema.ts'
+import { auditLog, leadAttributes, leadCopies, leadFirsts, leadHistory } from '../src/mysql/schema.ts'
 import { leadKeyOfTests, leadOf, mysqlOfTests, sealerOfTests, uniqueName } from './servers.ts'
 
 const windowMs = 30 * 86_400_000
@@ -366,6 +366,29 @@ describe('erasing a lead', () => {
       isNew: false,
     })
     expect(await historyOf(lead)).toEqual(['received', 'stored', 'erased'])
+  })
+
+  it('takes the rows away that its attributes are found by, and no other', async () => {
+    const crowded = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`field_${index}`, index]))
+    const attributes = [{ size: 40, plan: 'x'.repeat(100), ok: true, tags: [] }, crowded, {}].map((one) =>
+      JSON.stringify(one),
+    )
+    const leads = attributes.map((text) => leadOf({ attributes: text }))
+    const neighbours = attributes.map((text) => leadOf({ attributes: text }))
+    await partitionOf().store([...leads, ...neighbours])
+    const rowsOf = async (some: readonly PlainLead[]) => {
+      const ids = some.map(({ lead_id }) => lead_id)
+      const rows = await mysql.run('reading', (database) =>
+        database.select().from(leadAttributes).where(inArray(leadAttributes.leadId, ids)),
+      )
+      return rows.length
+    }
+    expect([await rowsOf(leads), await rowsOf(neighbours)]).toEqual([4, 4])
+    for (const { lead_id } of leads) await privacy.erase(lead_id, by)
+    expect([await rowsOf(leads), await rowsOf(neighbours)]).toEqual([0, 4])
+    // A copy that is delivered again brings none back.
+    await partitionOf().store(leads)
+    expect(await rowsOf(leads)).toBe(0)
   })
 
   it('holds against every copy that is delivered again', async () => {

@@ -11,7 +11,7 @@ import {
   StorageError,
 } from '@millrace/storage/mysql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { listingInOrderMsMax } from '../src/mysql/limits.ts'
+import { indexedAttributesMax, listingInOrderMsMax } from '../src/mysql/limits.ts'
 import { leadKeyOfTests, leadOf, mysqlOfTests, sealerOfTests, uniqueName } from './servers.ts'
 
 const mysql = mysqlOfTests()
@@ -86,36 +86,44 @@ describe('LeadFieldRepository', () => {
 
 describe('LeadRepository.list with conditions on attributes', () => {
   const source = uniqueName('conditions')
+  /** No other lead has it. */
+  const x = uniqueName('x')
   const ids = new Map<string, string>()
+  const crowdedId = randomUUID()
 
   beforeAll(async () => {
     const values: Record<string, unknown> = {
       none: {},
-      null: { x: null },
-      five: { x: 5 },
-      'five and a half': { x: 5.5 },
-      largest: { x: 9_007_199_254_740_991 },
-      'next to largest': { x: 9_007_199_254_740_990 },
-      'five as text': { x: '5' },
-      minus: { x: -1e3 },
-      a: { x: 'a' },
-      'a with a space': { x: 'a ' },
-      A: { x: 'A' },
-      ä: { x: 'ä' },
-      wheat: { x: '🌾 "quoted" \\ % _ \n end' },
-      quote: { x: `'; DROP TABLE leads; --` },
-      true: { x: true },
-      false: { x: false },
-      'true as text': { x: 'true' },
-      day: { x: '2026-02-01' },
-      list: { x: [5] },
-      object: { x: { x: 5 } },
+      null: { [x]: null },
+      five: { [x]: 5 },
+      'five and a half': { [x]: 5.5 },
+      largest: { [x]: 9_007_199_254_740_991 },
+      'next to largest': { [x]: 9_007_199_254_740_990 },
+      'five as text': { [x]: '5' },
+      minus: { [x]: -1e3 },
+      a: { [x]: 'a' },
+      'a with a space': { [x]: 'a ' },
+      A: { [x]: 'A' },
+      ä: { [x]: 'ä' },
+      wheat: { [x]: '🌾 "quoted" \\ % _ \n end' },
+      quote: { [x]: `'; DROP TABLE leads; --` },
+      true: { [x]: true },
+      false: { [x]: false },
+      'true as text': { [x]: 'true' },
+      day: { [x]: '2026-02-01' },
+      list: { [x]: [5] },
+      object: { [x]: { [x]: 5 } },
     }
     const leads = Object.entries(values).map(([name, attributes]) => {
       const lead = leadOf({ source, attributes: JSON.stringify(attributes) })
       ids.set(lead.lead_id, name)
       return lead
     })
+    // More attributes than have a row each.
+    const others = Object.fromEntries(Array.from({ length: indexedAttributesMax }, (_, index) => [`y${index}`, index]))
+    const crowded = leadOf({ lead_id: crowdedId, source, attributes: JSON.stringify({ [x]: 'crowded', ...others }) })
+    ids.set(crowdedId, 'crowded')
+    leads.push(crowded)
     await createLeadIntake(mysql, leadKey).storeBatch(
       {
         group: uniqueName('group'),
@@ -129,19 +137,39 @@ describe('LeadRepository.list with conditions on attributes', () => {
     )
   })
 
+  const orderTakesTooLong: Mysql = {
+    ...mysql,
+    run: (what, work, options) =>
+      options?.selectMsMax === listingInOrderMsMax
+        ? Promise.reject(new StorageError('QUERY_TOO_EXPENSIVE', 'as if it had taken too long'))
+        : mysql.run(what, work, options),
+  }
+  /** Every way to the same answer: as if few leads met the filters, few the condition, many, and many of which few are found. */
+  const ways = [
+    { of: repository, filter: { source } },
+    { of: repository, filter: {} },
+    { of: createLeadRepository(mysql, leadKey, { candidatesMax: 0 }), filter: { source } },
+    { of: createLeadRepository(orderTakesTooLong, leadKey, { candidatesMax: 0 }), filter: { source } },
+  ] as const
+
   const matching = async (...attributes: LeadCondition[]) => {
-    const found = await repository.list({ limit: 100, source, attributes })
-    expect(found).toMatchObject({ total: found.leads.length, totalIsExact: true, nextCursor: null })
-    return found.leads.map(({ leadId }) => ids.get(leadId)).sort()
+    const answers = ways.map(async ({ of, filter }) => {
+      const found = await of.list({ limit: 100, ...filter, attributes })
+      expect(found).toMatchObject({ total: found.leads.length, totalIsExact: true, nextCursor: null })
+      return found.leads.map(({ leadId }) => ids.get(leadId)).sort()
+    })
+    const [first, ...others] = await Promise.all(answers)
+    for (const other of others) expect(other).toEqual(first)
+    return first
   }
   const text = (operator: LeadCondition['operator'], ...values: string[]): LeadCondition => {
-    return { attribute: 'x', type: 'text', operator, values }
+    return { attribute: x, type: 'text', operator, values }
   }
   const number = (operator: LeadCondition['operator'], ...values: number[]): LeadCondition => {
-    return { attribute: 'x', type: 'number', operator, values }
+    return { attribute: x, type: 'number', operator, values }
   }
   const boolean = (operator: LeadCondition['operator'], ...values: boolean[]): LeadCondition => {
-    return { attribute: 'x', type: 'boolean', operator, values }
+    return { attribute: x, type: 'boolean', operator, values }
   }
 
   it('compares numbers as numbers, exactly', async () => {
@@ -165,6 +193,7 @@ describe('LeadRepository.list with conditions on attributes', () => {
     expect(await matching(text('prefix', '%'))).toEqual([])
     expect(await matching(text('ne', 'a'), text('ne', 'A'), text('ne', '5'))).toEqual([
       'a with a space',
+      'crowded',
       'day',
       'quote',
       'true as text',
@@ -173,6 +202,7 @@ describe('LeadRepository.list with conditions on attributes', () => {
     ])
     expect(await matching(text('gte', '2026-01-31'), text('lt', '2026-02-02'))).toEqual(['day'])
     expect(await matching(text('gt', '2026-02-01'), text('lte', '2026-12-31'))).toEqual([])
+    expect(await matching(text('eq', 'crowded'))).toEqual(['crowded'])
   })
 
   it('compares booleans', async () => {
@@ -180,33 +210,34 @@ describe('LeadRepository.list with conditions on attributes', () => {
     expect(await matching(boolean('ne', true))).toEqual(['false'])
   })
 
-  it('goes through pages and from cursor to cursor', async () => {
-    const attributes = [number('gte', 5)]
-    const first = await repository.list({ limit: 3, source, attributes })
-    expect([first.leads.length, first.total, first.totalIsExact]).toEqual([3, 4, true])
-    const next = await repository.list({ limit: 3, source, attributes, cursor: first.nextCursor ?? '' })
-    expect([next.leads.length, next.total, next.nextCursor]).toEqual([1, 4, null])
-    const second = await repository.list({ limit: 3, page: 2, source, attributes })
-    expect(second.leads).toEqual(next.leads)
-    expect(await repository.list({ limit: 3, page: 3, source, attributes })).toMatchObject({ leads: [], total: 4 })
-  })
+  it.each(ways.map((way, index) => [index, way] as const))(
+    'goes through pages and from cursor to cursor (%i)',
+    async (_, { of, filter }) => {
+      const attributes = [number('gte', 5)]
+      for (const sort of leadSorts) {
+        const query = { limit: 3, ...filter, attributes, sort }
+        const first = await of.list(query)
+        expect([first.leads.length, first.total, first.totalIsExact]).toEqual([3, 4, true])
+        const next = await of.list({ ...query, cursor: first.nextCursor ?? '' })
+        expect([next.leads.length, next.total, next.nextCursor]).toEqual([1, 4, null])
+        const second = await of.list({ ...query, page: 2 })
+        expect(second.leads).toEqual(next.leads)
+        expect(await of.list({ ...query, page: 3 })).toMatchObject({ leads: [], total: 4 })
+        const all = (await repository.list({ limit: 100, source, attributes, sort })).leads
+        expect([...first.leads, ...next.leads]).toEqual(all)
+      }
+    },
+  )
 
-  it('gives the same pages when reading in the order of the index takes too long', async () => {
-    const inOrderFails: Mysql = {
-      ...mysql,
-      run: (what, work, options) =>
-        options?.selectMsMax === listingInOrderMsMax
-          ? Promise.reject(new StorageError('QUERY_TOO_EXPENSIVE', 'as if it had taken too long'))
-          : mysql.run(what, work, options),
-    }
-    const sorting = createLeadRepository(inOrderFails, leadKey)
-    for (const sort of leadSorts) {
-      const query = { limit: 3, source, attributes: [number('gte', 5)], sort }
-      const first = await sorting.list(query)
-      expect(first).toEqual(await repository.list(query))
-      const next = { ...query, cursor: first.nextCursor ?? '' }
-      expect(await sorting.list(next)).toEqual(await repository.list(next))
-    }
+  it('finds leads by candidates within a time and a source', async () => {
+    const [lead] = (await repository.list({ limit: 1, attributes: [text('eq', 'a')] })).leads
+    const atMs = lead?.receivedAt.getTime() ?? 0
+    const totals = async (filter: object) =>
+      (await repository.list({ limit: 100, ...filter, attributes: [text('prefix', 'a')] })).total
+    expect(await totals({ fromMs: atMs, toMs: atMs + 1 })).toBe(2)
+    expect(await totals({ toMs: atMs })).toBe(0)
+    expect(await totals({ fromMs: atMs + 1 })).toBe(0)
+    expect(await totals({ source: source.toUpperCase() })).toBe(2)
   })
 
   it.each([

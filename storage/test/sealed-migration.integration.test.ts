@@ -10,6 +10,7 @@ import {
 } from '@millrace/storage/mysql'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { indexLeadAttributes } from '../src/mysql/index-lead-attributes.ts'
 import { leadKeyOfTests, leadOf, mysqlOfTests, mysqlOptionsOfTests, sealerOfTests } from './servers.ts'
 
 const database = `millrace_sealed_${randomUUID().slice(0, 8)}`
@@ -123,6 +124,20 @@ describe('migrating leads that are in the clear', () => {
     expect(await leads.byId(erasedId)).toMatchObject({ status: 'erased', email: '', attributes: '{}' })
     expect((await leads.list({ limit: 5, email: old.email.toUpperCase() })).leads).toHaveLength(1)
     expect((await leads.list({ limit: 5, phone: '44 (20) 79460958' })).leads).toHaveLength(1)
+  })
+
+  it('has the rows of their attributes made by a later one, once, however often it is broken off', async () => {
+    await migrateMysql(mysql)
+    const attributes = () =>
+      ask(sql`SELECT name, source, COUNT(*) AS leads_ FROM lead_attributes GROUP BY name, source`)
+    expect(await attributes()).toEqual([{ name: 'size', source: 'web', leads_: 2_301 }])
+    await mysql.run('repeating a step', indexLeadAttributes)
+    expect(await attributes()).toEqual([{ name: 'size', source: 'web', leads_: 2_301 }])
+    const found = await createLeadRepository(mysql, leadKey).list({
+      limit: 5,
+      attributes: [{ attribute: 'size', type: 'text', operator: 'eq', values: ['40'] }],
+    })
+    expect(found.total).toBe(2_301)
   })
 
   it('knows resends, conflicts and duplicates of them as before', async () => {

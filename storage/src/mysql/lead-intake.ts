@@ -2,6 +2,7 @@ import type { Lead } from '@millrace/schemas'
 import { inArray } from 'drizzle-orm'
 import { type LeadKey, LeafSource } from '../sealing/index.ts'
 import type { InsertNew } from './insert-new.ts'
+import { insertAttributes } from './lead-attributes.ts'
 import { claimFirsts, flagDuplicates } from './lead-duplicates.ts'
 import { type LeadHistoryEntry, noteSteps } from './lead-history.ts'
 import { createLeadTreeStore, destroyKeys } from './lead-keys.ts'
@@ -81,6 +82,7 @@ export function createLeadIntake(mysql: Mysql, leadKey: LeadKey, options: LeadIn
             : await claimFirsts({ database, insertNew }, fresh.stored.map(toNewLead), duplicateWindowMs)
         await flagDuplicates(database, duplicates)
         await noteSteps(insertNew, stepsOf(fresh, duplicates, at))
+        await insertAttributes(insertNew, fresh.stored.map(toAttributed))
         const decisions = decide(range.partition, opened, { rejections: fresh.reasons, places, duplicates })
         await keepTrackOfKeys({ database, insertNew }, leadKey, decisions.flatMap(keyFateOf(range.partition, places)))
         return decisions
@@ -191,6 +193,11 @@ function isAt(place: LeadPlace | undefined, partition: number, offset: number): 
 
 function toNewLead({ lead, index: { emailHash } }: OpenedLead) {
   return { leadId: lead.lead_id, emailHash, source: lead.source, receivedAtMs: lead.received_at }
+}
+
+function toAttributed({ lead, index }: OpenedLead) {
+  const { lead_id: leadId, received_at, source } = lead
+  return { leadId, receivedAt: new Date(received_at), source, attributes: index.attributes }
 }
 
 /** What the rows do not tell. Of a duplicate the step is noted, as its row forgets it when it is erased. */

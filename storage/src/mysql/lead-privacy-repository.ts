@@ -2,6 +2,7 @@ import { and, asc, between, eq, inArray, ne } from 'drizzle-orm'
 import { type LeadKey, leadIdentity } from '../sealing/index.ts'
 import { appendAudit, type StoredAuditEntry } from './audit-log.ts'
 import type { InsertNew } from './insert-new.ts'
+import { deleteAttributes } from './lead-attributes.ts'
 import { type LeadHistoryEntry, noteSteps, readHistory } from './lead-history.ts'
 import { destroyKeys } from './lead-keys.ts'
 import { auditEntriesOfPersonMax, leadsOfPersonMax } from './limits.ts'
@@ -104,6 +105,7 @@ async function forget(
   await destroyKeys({ database, insertNew }, leadKey, [...own, ...copies.flatMap(placesOf)])
   await database.delete(leadCopies).where(eq(leadCopies.leadId, leadId))
   if (lead === undefined) return
+  await deleteAttributes(database, lead)
   await database.update(leads).set(nobody).where(eq(leads.leadId, leadId))
   const { emailHash, source } = lead
   if (emailHash === null) return

@@ -31,12 +31,15 @@ export const totalRowsMax = 1_000_000
 export const leadSourcesMax = 100
 /** Conditions on attributes of one listing. */
 export const leadConditionsMax = 8
+/** Leads that are looked at one by one to answer a question about attributes: some 100 ms. What may be met by more is looked for in the order of the page. */
+export const candidatesMaxDefault = 10_000
+/** Attributes of one lead that have a row each, to be found by: a lead with more is a candidate for every question about attributes. */
+export const indexedAttributesMax = 32
+/** Leads of one transaction when the rows of their attributes are made for an earlier version's. */
+export const attributedLeadsMax = 1_000
 /** Values of one condition. */
 export const leadConditionValuesMax = 50
-/**
- * One statement of a listing. Attributes have no index, so whoever asks for them may have every lead read; after this long the answer is that the
- * question is too expensive.
- */
+/** One statement of a listing. Conditions that many leads meet each, and few all of them together, may have every lead read: after this long the answer is that the question is too expensive. */
 export const listingMsMax = 5_000
 /**
  * A listing with conditions on attributes is tried in the order of its index first: a page of what many leads match is there after a few milliseconds. What takes longer

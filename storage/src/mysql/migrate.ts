@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { StorageError } from '../errors.ts'
 import { type Migration, pendingMigrations, readMigrations } from '../migration-files.ts'
 import type { LeadKey } from '../sealing/index.ts'
+import { indexLeadAttributes } from './index-lead-attributes.ts'
 import { migrationLockSeconds, migrationTimeoutMs } from './limits.ts'
 import type { Database, Mysql } from './mysql.ts'
 import { schemaMigrations } from './schema.ts'
@@ -81,6 +82,7 @@ async function applyPending(
 /** `RUN name` is not SQL: it stands for what no statement can do. Such a step can be repeated, too. */
 const steps: Readonly<Record<string, (database: Database, options: MysqlMigrationOptions) => Promise<void>>> = {
   seal_leads: (database, { leadKey }) => sealStoredLeads(database, leadKey),
+  index_lead_attributes: (database) => indexLeadAttributes(database),
 }
 
 async function apply(database: Database, statement: string, options: MysqlMigrationOptions): Promise<void> {

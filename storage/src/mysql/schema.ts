@@ -155,6 +155,8 @@ export const leads = mysqlTable(
   (table) => [
     index('leads_received').on(table.receivedAt, table.leadId),
     index('leads_status_received').on(table.status, table.receivedAt, table.leadId),
+    index('leads_source_received').on(table.source, table.receivedAt, table.leadId),
+    index('leads_source_status_received').on(table.source, table.status, table.receivedAt, table.leadId),
     index('leads_email_hash').on(table.emailHash),
     index('leads_phone_hash').on(table.phoneHash),
     check('leads_attributes_json', sql`json_valid(${table.attributes})`),
@@ -196,6 +198,19 @@ export const leadFirsts = mysqlTable('lead_firsts', {
   leadId: char('lead_id', { length: 36 }).notNull(),
   receivedAt: time('received_at').notNull(),
 })
+
+/** A row for each attribute of a lead that can be asked for; what `value` holds is in `lead-attributes.ts`. In the clear, as `leads.attributes`, and as long. */
+export const leadAttributes = mysqlTable(
+  'lead_attributes',
+  {
+    name: varchar('name', { length: 64 }).notNull(),
+    value: varbinary('value', { length: 40 }).notNull(),
+    receivedAt: time('received_at').notNull(),
+    leadId: char('lead_id', { length: 36 }).notNull(),
+    source: varchar('source', { length: 255 }),
+  },
+  (table) => [primaryKey({ columns: [table.name, table.value, table.receivedAt, table.leadId] })],
+)
 
 /**
  * What became of leads, and when, beyond what their rows tell: `received_at` and `stored_at` are the steps that every stored one has. Holds no content, so it outlives the lead's erasure; rejected leads
