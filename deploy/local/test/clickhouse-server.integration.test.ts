@@ -354,6 +354,31 @@ describe('rows in and out', () => {
     }
   })
 
+  it('answers Native as a client of the native protocol reads it, which Grafana’s plugin is', async () => {
+    const parameters = { default_format: 'Native', client_protocol_version: '54460' }
+    const ask = async (query: string, more: Record<string, string> = parameters) =>
+      Buffer.from(await (await post(query, { parameters: more })).arrayBuffer())
+    // The block's info; one column, one row; name, type, how it is serialised, data.
+    const info = [1, 0, 2, 255, 255, 255, 255, 0]
+    const expected = [...info, 1, 1, 1, 0x61, 5, ...Buffer.from('UInt8'), 0, 7]
+    expect([...(await ask('SELECT toUInt8(7) AS a'))]).toEqual(expected)
+
+    const everything = `SELECT toLowCardinality(toNullable(toString(number % 300))) AS k, [toLowCardinality('a'), 'b'] AS a,
+      map('k', [1, NULL]) AS m, tuple(1 AS x, [[number]]) AS t, toDecimal256(1, 10) AS d, generateUUIDv4() AS u, toIPv6('::1') AS i,
+      CAST('a' AS Enum8('a, (b)' = 2, 'a' = 1)) AS e, toDateTime64(0, 3, 'Europe/Berlin') AS w, NULL AS n, [] AS o, (1.5, 2.5)::Point AS p,
+      toFixedString('abc', 5) AS f, now() - INTERVAL 1 DAY AS y, INTERVAL 1 WEEK AS z, true AS l
+      FROM numbers(100000)`
+    const plain = await ask(everything, { default_format: 'Native' })
+    const revised = await ask(everything)
+    const blocks = revised.toString('latin1').split(Buffer.from(info).toString('latin1')).length - 1
+    expect(blocks).toBeGreaterThan(1)
+    expect(revised.length - plain.length).toBe(blocks * (info.length + 16))
+
+    const json = await post(`SELECT '{"a":1}'::JSON`, { parameters })
+    expect([json.status, json.headers.get('x-clickhouse-exception-code')]).toEqual([501, '48'])
+    expect(await json.text()).toContain('type JSON')
+  })
+
   it.each(['RowBinaryWithNamesAndTypes', 'Native', 'Parquet', 'Arrow', 'MsgPack'] as const)(
     'hands %s back as it was given out',
     async (format) => {

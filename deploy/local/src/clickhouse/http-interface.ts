@@ -10,6 +10,7 @@ import { type Account, authenticate } from './credentials.ts'
 import { type Engine, type EngineQuery, type EngineResult, type ReadOnly, runningId } from './engine.ts'
 import { ClickhouseFailure, toFailure } from './failure.ts'
 import { limits } from './limits.ts'
+import { nativeFor } from './native-blocks.ts'
 import { canStream, contentType, defaultFormat } from './output-format.ts'
 import { type RequestBody, readBody } from './request-body.ts'
 import { killingBy, readingFrom, readStatement, type Statement } from './statement.ts'
@@ -100,10 +101,12 @@ async function answerQuery(options: HttpInterfaceOptions, exchange: Exchange): P
     const format = formatOf(statement) ?? query.format
     response.setHeader('X-ClickHouse-Format', format)
     response.setHeader('Content-Type', contentType(format))
-    const whole = statement.kind !== 'select' || !canStream(format) || isOn(parameters.get('wait_end_of_query'))
+    const revision = format === 'Native' ? Number(parameters.get('client_protocol_version') ?? 0) : 0
+    const streams = statement.kind === 'select' && canStream(format) && revision === 0
     const output = { response, encoding: encodingOf(request, parameters) }
-    if (whole) await answerWhole(await runWatched(options, query, { ...exchange, statement }), statement, output)
-    else await answerStream(options, query, output)
+    if (streams && !isOn(parameters.get('wait_end_of_query'))) return await answerStream(options, query, output)
+    const result = await runWatched(options, query, { ...exchange, statement })
+    await answerWhole({ ...result, bytes: nativeFor(result.bytes, revision) }, statement, output)
   } finally {
     await rm(file, { force: true })
   }
