@@ -15,7 +15,12 @@ interface Column {
 }
 
 /** One block, as revision 0 has it, or with what later revisions put before the block and before each column's data. */
-function block(columns: readonly Column[], rows: number, info = Buffer.alloc(0), serialization = info): Buffer {
+function block(
+  columns: readonly Column[],
+  rows: number,
+  info: Buffer = Buffer.alloc(0),
+  serialization: Buffer = info,
+): Buffer {
   const parts = [info, Buffer.from([columns.length, rows])]
   for (const { type, data } of columns) parts.push(text('c'), text(type), serialization, data)
   return Buffer.concat(parts)
