@@ -391,6 +391,35 @@ describe('erasing a lead', () => {
     expect(await rowsOf(leads)).toBe(0)
   })
 
+  it('wins over a copy whose key was read before, and that is stored after', async () => {
+    const lead = leadOf({ attributes: JSON.stringify({ size: 40 }) })
+    await partitionOf().store([lead])
+    const overtaken = createLeadIntake(
+      {
+        ...mysql,
+        async run(what, work, options) {
+          const done = await mysql.run(what, work, options)
+          if (what === 'reading keys of leads') await privacy.erase(lead.lead_id, by)
+          return done
+        },
+      },
+      leadKey,
+    )
+    expect(await partitionOf({ into: overtaken }).store([{ ...lead, request_id: 'again' }, leadOf()])).toEqual([
+      'erased',
+      'stored',
+    ])
+    expect(await repository.byId(lead.lead_id)).toMatchObject({ status: 'erased', email: '', attributes: '{}' })
+    const rows = await mysql.run('reading', (database) =>
+      database.select().from(leadAttributes).where(eq(leadAttributes.leadId, lead.lead_id)),
+    )
+    expect(rows).toEqual([])
+    const copies = await mysql.run('reading', (database) =>
+      database.select().from(leadCopies).where(eq(leadCopies.leadId, lead.lead_id)),
+    )
+    expect(copies).toEqual([])
+  })
+
   it('holds against every copy that is delivered again', async () => {
     const { at } = partitionOf()
     const lead = leadOf()

@@ -14,7 +14,7 @@ import {
 import type { PlainLead } from '@millrace/storage/sealing'
 import { eq, inArray, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { apiRequestLogs, apiResponseLogs, leads } from '../src/mysql/schema.ts'
+import { apiRequestLogs, apiResponseLogs, leadCopies, leads } from '../src/mysql/schema.ts'
 import { apiLogOf, leadKeyOfTests, leadOf, mysqlOfTests, sealerOfTests, uniqueName } from './servers.ts'
 
 const mysql = mysqlOfTests()
@@ -268,6 +268,17 @@ describe('UserRepository', () => {
 })
 
 describe('openMysql', () => {
+  it('tells new rows from those that are there, a single one, too', async () => {
+    const rows = [1, 2, 3].map(() => ({ leadId: randomUUID(), keyTree: '0123456789abcdef', keyLeaf: 1 }))
+    const areNew = (from: number, to: number) =>
+      mysql.transaction('inserting', (_, insertNew) => insertNew(leadCopies, rows.slice(from, to)))
+    expect(await areNew(0, 1)).toBe(true)
+    expect(await areNew(0, 1)).toBe(false)
+    expect(await areNew(1, 3)).toBe(true)
+    expect(await areNew(0, 3)).toBe(false)
+    expect(await mysql.transaction('inserting', (_, insertNew) => insertNew(leadCopies, []))).toBe(true)
+  })
+
   it('says ACCESS_DENIED, UNAVAILABLE and SCHEMA_MISMATCH for what they are', async () => {
     const missing = mysql.run('reading nothing', (database) => database.execute(sql`SELECT * FROM no_such_table`))
     await expect(missing).rejects.toMatchObject({ code: 'SCHEMA_MISMATCH', retryable: false })

@@ -26,8 +26,8 @@ export const retentionRetryMs = 60_000
 export const bufferBytesMax = 32 * 1024 * 1024
 /** Transactions at the same time, per topic. */
 export const writesMax = 4
-/** A connection per transaction, and two for offsets and probes. */
-export const connectionsMax = 2 * writesMax + 2
+/** A connection per transaction, for leads one more to read their keys meanwhile, and two for offsets and probes. */
+export const connectionsMax = 3 * writesMax + 2
 
 /** Repetitions while MySQL is away. */
 export const retryBaseMs = 100

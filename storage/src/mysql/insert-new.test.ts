@@ -21,7 +21,7 @@ async function statementOf(...batches: readonly (readonly Thing[])[]): Promise<s
   const asked: unknown[] = []
   const query = (statement: unknown) => {
     asked.push(statement)
-    return Promise.resolve([{ info: '' }, []] as never)
+    return Promise.resolve([{ affectedRows: 0 }, []] as never)
   }
   const insertNew = insertNewOn({ query })
   for (const rows of batches) await insertNew(table, rows)

@@ -53,9 +53,12 @@ export function createLeadIntake(mysql: Mysql, leadKey: LeadKey, options: LeadIn
   return {
     async storeBatch(range, submitted) {
       const sealed = await sealEarlier(submitted, { leadKey, leaves })
+      // Beside the transaction's begin: nothing in it would hold the keys. Of a lead that is erased after they were read the row or the copies are there, and decide.
+      const opening = mysql.run('reading keys of leads', (database) => openRecords(database, leadKey, sealed))
+      opening.catch(() => {})
       return mysql.transaction('storing leads', async (database, insertNew) => {
         const at = now()
-        const opened = await openRecords(database, leadKey, sealed)
+        const opened = await opening
         // What was erased is not stored again, and nothing is left of it to be refused.
         const living = opened.filter(({ value }) => !value.isErased)
         let allNew = true

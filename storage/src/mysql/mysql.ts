@@ -85,6 +85,8 @@ export function openMysql(options: MysqlOptions): Mysql {
     charset: 'utf8mb4_unicode_ci',
     supportBigNumbers: true,
     multipleStatements: false,
+    // Rows that are set to what they were do not count as changed: that is how `insertNew` tells them from new ones.
+    flags: ['-FOUND_ROWS'],
   })
   const prepared = new WeakSet<object>()
   /** By connection, in milliseconds; one that is not here has none. */

@@ -103,7 +103,8 @@ export async function storeRange<T>(
     readonly now: Date
   },
 ): Promise<StoredRange> {
-  const stored = await lockOffsets(database, range, options.now)
+  const isNext = await advanceFrom(database, range, options.now)
+  const stored = isNext ? { nextOffset: range.firstOffset } : await lockOffsets(database, range, options.now)
   if (stored.nextOffset < range.firstOffset) {
     throw new StorageError(
       'OFFSET_GAP',
@@ -123,7 +124,7 @@ export async function storeRange<T>(
     await insertBisecting(sound.slice(at, at + statementRowsMax), options.insert, fresh)
   }
   await noteRejections(database, range, fresh, options.now)
-  await advance(database, range, stored, options.now)
+  if ('settledOffset' in stored) await advance(database, range, stored, options.now)
   return { newFrom: stored.nextOffset, rejections: [...earlier, ...fresh] }
 }
 
@@ -159,6 +160,20 @@ function isPartition(of: SinkPartition) {
     eq(sinkOffsets.topic, of.topic),
     eq(sinkOffsets.partitionNumber, of.partition),
   )
+}
+
+/**
+ * True when the range begins where the partition is stored up to, as it nearly always does: then its offset is moved, and its row locked, by one statement in place of two. The rows come after it, in
+ * the same transaction.
+ */
+async function advanceFrom(database: Database, range: SinkRange, now: Date): Promise<boolean> {
+  const { firstOffset, nextOffset, settledOffset } = range
+  const settled = sql`LEAST(${nextOffset}, GREATEST(${sinkOffsets.settledOffset}, ${settledOffset}))`
+  const [{ affectedRows }] = await database
+    .update(sinkOffsets)
+    .set({ nextOffset, settledOffset: settled, updatedAt: now })
+    .where(and(isPartition(range), eq(sinkOffsets.nextOffset, firstOffset)))
+  return affectedRows === 1
 }
 
 /** The row lock keeps a former owner of the partition, which does not know yet that it lost it, from storing at the same time. */
