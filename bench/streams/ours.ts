@@ -14,8 +14,9 @@ export interface OursOptions {
   readonly profileFolder: string | undefined
 }
 
-/** The young generation, per half, that the product gives its processor: rows that wait for a commit outlive a smaller one. */
-export const youngMb = 32
+/** The young generation, per half, and the arenas of the C library, that the product gives its processor. */
+export const youngMb = 16
+const mallocArenas = 2
 
 /** Starts our side. */
 export function startOurs({ settings, heapMb, environment, profileFolder }: OursOptions): MeasuredProcess {
@@ -29,7 +30,7 @@ export function startOurs({ settings, heapMb, environment, profileFolder }: Ours
       program,
       JSON.stringify({ ...settings, ...profile }),
     ],
-    environment,
+    environment: { ...environment, MALLOC_ARENA_MAX: String(mallocArenas) },
   })
 }
 

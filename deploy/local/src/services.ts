@@ -105,7 +105,11 @@ export async function startServices(stack: Stack, options: ServiceOptions, signa
       name: 'processor',
       title: 'events to statistics',
       port: ports.processorHealth,
-      variables: { MILLRACE_STATE_DIR: state, MILLRACE_STATE_MEMORY_MIB: String(limits.processorStateMib) },
+      variables: {
+        MILLRACE_STATE_DIR: state,
+        MILLRACE_STATE_MEMORY_MIB: String(limits.processorStateMib),
+        MALLOC_ARENA_MAX: String(limits.processorMallocArenas),
+      },
       heapMb: limits.processorHeapMb,
     }),
     worker(options, {

@@ -25,8 +25,8 @@ export const transactionTimeoutMsDefault = 10_000
  */
 export const stateBytesMaxDefault = 128 * 1024 * 1024
 
-/** Fetched bytes that wait in one task before its partitions are paused; it is resumed at half. */
-export const bufferedBytesMax = 8 * 1024 * 1024
+/** Fetched bytes that wait in one task before its partitions are paused; it is resumed at half. Several fetches: with 8 MiB nothing was faster. */
+export const bufferedBytesMax = 4 * 1024 * 1024
 
 /** Records to be sent that are held in memory before they go into the open transaction. */
 export const outgoingBytesMax = 8 * 1024 * 1024
