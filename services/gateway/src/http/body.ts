@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { GatewayError } from '../errors.ts'
-import { StrictJsonReader } from '../json/strict-json.ts'
+import { JsonCursor } from '../json/json-cursor.ts'
+import { readStrictJson } from '../json/strict-json.ts'
 import type { GatewayApp } from './gateway-app.ts'
 import { contentEncoding, contentEncodings, InflatedBody } from './inflated-body.ts'
 
@@ -22,22 +23,22 @@ export function registerBodies(app: GatewayApp): void {
     const detail = `The body may be compressed with one of ${contentEncodings.join(', ')}, or not at all.`
     done(new GatewayError('UNSUPPORTED_MEDIA_TYPE', detail, { headers: { 'accept-encoding': accepted } }))
   })
-  const reader = new StrictJsonReader()
+  const cursor = new JsonCursor()
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
     try {
-      done(null, parseJson(reader, request, body))
+      done(null, parseJson(cursor, request, body))
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)))
     }
   })
 }
 
-function parseJson(reader: StrictJsonReader, request: FastifyRequest, body: Buffer): unknown {
+function parseJson(cursor: JsonCursor, request: FastifyRequest, body: Buffer): unknown {
   takeBytes(request, body)
   // Clients send the type even where there is nothing to send; a route that needs a body says so.
   if (body.length === 0) return undefined
-  const { value, faults } = reader.read(body)
+  const { value, faults } = readStrictJson(body, cursor)
   if (faults.length > 0) request.bodyFaults = faults
   return value
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { canonicalJson } from './canonical-json.ts'
+import { JsonCursor } from './json-cursor.ts'
 import { readStrictJson } from './strict-json.ts'
 
 it('parses what JSON.parse parses', () => {
@@ -17,6 +18,13 @@ it.each([
   ['an encoded surrogate', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
 ])('refuses %s', (_, bytes) => {
   expect(() => readStrictJson(bytes)).toThrow('[INVALID_JSON] The body is not valid UTF-8.')
+})
+
+it('reads body after body with one cursor, whatever became of the one before', () => {
+  const cursor = new JsonCursor()
+  expect(() => readStrictJson(Buffer.from('{"a":[1,{'), cursor)).toThrow('[INVALID_JSON]')
+  expect(readStrictJson(Buffer.from('{"a":1,"a":2}'), cursor).faults).toMatchObject([{ code: 'DUPLICATE_KEY' }])
+  expect(readStrictJson(Buffer.from('{"a":1,"b":2}'), cursor)).toEqual({ value: { a: 1, b: 2 }, faults: [] })
 })
 
 it('gives equal values one canonical text', () => {
