@@ -125,7 +125,8 @@ const StreamHeaders = Type.Object({
 /** Statistics, asked for and streamed. Registered once under the API's prefix, and once at the root, where `documented` is false. */
 export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { readonly documented: boolean }): void {
   const hide = !deps.documented
-  const answers = new AnswerCache<string>(statsAnswersCharsMax)
+  // As bytes: encoding a text of 12 KiB anew for each request was a sixth of its CPU.
+  const answers = new AnswerCache<Buffer>(statsAnswersCharsMax)
 
   app.route({
     method: 'GET',
@@ -162,17 +163,19 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
         keep: fromMs === undefined ? 'newest' : 'oldest',
         signal: request.signal,
       })
-      const text = JSON.stringify({
-        event_type: query.event_type ?? null,
-        time_interval: interval,
-        from: fromMs ?? null,
-        to: toMs ?? null,
-        windows: answer.windows.map(toStatsWindow),
-        truncated: answer.truncated,
-        source: answer.source,
-      })
-      if (answer.source === 'memory') answers.set(question, version, { answer: text, chars: text.length })
-      return sendJson(reply, text)
+      const bytes = bytesOf(
+        JSON.stringify({
+          event_type: query.event_type ?? null,
+          time_interval: interval,
+          from: fromMs ?? null,
+          to: toMs ?? null,
+          windows: answer.windows.map(toStatsWindow),
+          truncated: answer.truncated,
+          source: answer.source,
+        }),
+      )
+      if (answer.source === 'memory') answers.set(question, version, { answer: bytes, chars: bytes.length })
+      return sendJson(reply, bytes)
     },
   })
 
@@ -219,8 +222,8 @@ export function registerStatsRoutes(app: GatewayApp, deps: StatsRoutesDeps & { r
   })
 }
 
-function sendJson(reply: FastifyReply, text: string): FastifyReply {
-  return reply.type('application/json; charset=utf-8').send(text)
+function sendJson(reply: FastifyReply, bytes: Buffer): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(bytes)
 }
 
 /** Keeps quiet streams alive, and ends all of them when the service closes: otherwise it would wait for clients that never go. */
@@ -234,4 +237,11 @@ export function registerStatsStreams(app: GatewayApp, hub: StatsHub): void {
     clearInterval(timer)
     hub.close()
   })
+}
+
+/** In a buffer of its own: one out of Node's pool would keep 8 KiB of it as long as the answer is known. */
+function bytesOf(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  bytes.write(text)
+  return bytes
 }
