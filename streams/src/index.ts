@@ -75,6 +75,7 @@ export {
   keyBytes,
   noHeaders,
   type OutgoingRecord,
+  type OutgoingRecords,
   type RecordHeader,
   SlicedRecord,
   type StreamRecord,
