@@ -3,7 +3,6 @@ import {
   type LeadCondition,
   type LeadQuery,
   type LeadRepository,
-  type Mysql,
   openMysql,
   StorageError,
 } from '@millrace/storage/mysql'
@@ -14,6 +13,7 @@ import { chosenNames } from '../command-line.ts'
 import { type Figure, figureOf } from '../figures.ts'
 import { gatewayServers } from '../gateway/servers.ts'
 import { Machine } from '../machine.ts'
+import { mysqlOptions } from '../mysql-options.ts'
 import { percentilesOf } from '../streams/percentiles.ts'
 import { numberText, textTable } from '../table.ts'
 import { budgetMax, days, sources, startMs, storeLeads } from './stored-leads.ts'
@@ -104,7 +104,7 @@ export const leadPagesBench: Bench = async (context, show) => {
   const servers = await gatewayServers(context)
   const { variables } = servers
   const leadKey = readLeadKey(variables.MILLRACE_LEAD_KEY ?? '')
-  const mysql = connect(variables)
+  const mysql = openMysql(mysqlOptions(variables))
   try {
     await storeLeads(mysql, leadKey, { count, report: context.report })
     const repository = createLeadRepository(mysql, leadKey)
@@ -127,16 +127,6 @@ export const leadPagesBench: Bench = async (context, show) => {
     await mysql.close()
     await servers.stop()
   }
-}
-
-function connect(variables: Readonly<Record<string, string | undefined>>): Mysql {
-  return openMysql({
-    host: variables.MILLRACE_MYSQL_HOST ?? '127.0.0.1',
-    port: Number(variables.MILLRACE_MYSQL_PORT ?? 3306),
-    user: variables.MILLRACE_MYSQL_USER ?? 'millrace',
-    password: variables.MILLRACE_MYSQL_PASSWORD ?? '',
-    database: variables.MILLRACE_MYSQL_DATABASE ?? 'millrace',
-  })
 }
 
 interface Timed {

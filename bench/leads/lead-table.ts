@@ -1,4 +1,5 @@
 import mysql from 'mysql2/promise'
+import { mysqlOptions, numberOf } from '../mysql-options.ts'
 
 /** What MySQL has of leads. */
 export interface LeadCounts {
@@ -18,17 +19,8 @@ export interface LeadTable {
 
 /** Connects as the environment of the services says. */
 export async function openLeadTable(variables: Readonly<Record<string, string | undefined>>): Promise<LeadTable> {
-  const connection = await mysql.createConnection({
-    host: variables.MILLRACE_MYSQL_HOST ?? '127.0.0.1',
-    port: Number(variables.MILLRACE_MYSQL_PORT ?? 3306),
-    user: variables.MILLRACE_MYSQL_USER ?? 'millrace',
-    password: variables.MILLRACE_MYSQL_PASSWORD ?? '',
-    database: variables.MILLRACE_MYSQL_DATABASE ?? 'millrace',
-  })
-  const number = async (sql: string) => {
-    const [rows] = await connection.query<mysql.RowDataPacket[]>(sql)
-    return Number(rows[0]?.found ?? 0)
-  }
+  const connection = await mysql.createConnection(mysqlOptions(variables))
+  const number = (sql: string) => numberOf(connection, sql)
   return {
     async count() {
       return {

@@ -1,6 +1,7 @@
 import { type ClickHouse, openClickHouse } from '@millrace/storage/clickhouse'
 import mysql from 'mysql2/promise'
 import { BenchError } from '../bench-error.ts'
+import { mysqlOptions, numberOf } from '../mysql-options.ts'
 
 /** Where the records of one topic end, as a measurement needs it. */
 export interface MeasuredStore {
@@ -45,18 +46,9 @@ async function firstRow(clickHouse: ClickHouse, sql: string): Promise<Readonly<R
 
 /** Both tables of the API's log in MySQL: a record is a row in each. */
 export async function logStore(variables: Variables): Promise<MeasuredStore> {
-  const connection = await mysql.createConnection({
-    host: variables.MILLRACE_MYSQL_HOST ?? '127.0.0.1',
-    port: Number(variables.MILLRACE_MYSQL_PORT ?? 3306),
-    user: variables.MILLRACE_MYSQL_USER ?? 'millrace',
-    password: variables.MILLRACE_MYSQL_PASSWORD ?? '',
-    database: variables.MILLRACE_MYSQL_DATABASE ?? 'millrace',
-  })
-  const count = async (table: string) => {
-    // Without locks, and not exact while rows come in: that is what `check` is for.
-    const [rows] = await connection.query<mysql.RowDataPacket[]>(`SELECT COUNT(*) AS found FROM ${table}`)
-    return Number(rows[0]?.found ?? 0)
-  }
+  const connection = await mysql.createConnection(mysqlOptions(variables))
+  // Without locks, and not exact while rows come in: that is what `check` is for.
+  const count = (table: string) => numberOf(connection, `SELECT COUNT(*) AS found FROM ${table}`)
   return {
     topic: 'api-logs',
     async empty() {
