@@ -29,8 +29,8 @@ export const codeSabotages: Readonly<Record<string, CodeSabotage>> = {
   // The offset is committed before the rows are.
   'offset-apart': {
     file: 'storage/src/mysql/sink-range.ts',
-    replace: 'const stored = await lockOffsets(database, range, options.now)',
-    by: 'const stored = await lockOffsets(database, range, options.now); await advance(database, range, stored, options.now); await database.execute(sql`COMMIT`)',
+    replace: 'const isNext = await advanceFrom(database, range, options.now)',
+    by: 'const isNext = await advanceFrom(database, range, options.now); if (isNext) await database.execute(sql`COMMIT`)',
   },
   // What follows from a batch counts as told when its rows are stored.
   'settle-early': {
