@@ -8,14 +8,10 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { StorageError } from '../errors.ts'
-import { seedBytes } from './key-tree.ts'
 
 const keyBytes = 32
 const nonceBytes = 12
 const tagBytes = 16
-
-/** Of a wrapped seed: nonce, ciphertext, tag. */
-export const wrappedBytes = nonceBytes + seedBytes + tagBytes
 
 /**
  * The master key of leads, `MILLRACE_LEAD_KEY`. It seals nothing by itself: it wraps the seeds of trees of keys, and keys the hashes by which leads are found. So what was

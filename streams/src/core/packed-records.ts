@@ -1,3 +1,4 @@
+import { copyBytes } from './copy-bytes.ts'
 import { noHeaders, type OutgoingRecord, type OutgoingRecords, type RecordHeader, SlicedRecord } from './record.ts'
 
 /** Numbers kept of each record: its topic, partition, where its bytes start, and the lengths of key and value (−1: null). */
@@ -102,12 +103,7 @@ export class PackedRecords implements OutgoingRecords {
   }
 
   #append(from: Buffer): void {
-    const { length } = from
-    const at = this.#at
-    // Below some 50 bytes a loop is faster than a call of native code.
-    if (length > 48) this.#bytes.set(from, at)
-    else for (let i = 0; i < length; i++) this.#bytes[at + i] = from[i] ?? 0
-    this.#at = at + length
+    this.#at = copyBytes(from, this.#bytes, this.#at)
   }
 }
 

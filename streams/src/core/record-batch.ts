@@ -1,4 +1,5 @@
 import { type BatchCodec, type Compression, compressions, plainBatchCodec } from './compression.ts'
+import { copyBytes } from './copy-bytes.ts'
 import { keyBytes, type OutgoingRecord, SlicedRecord, valueBytes } from './record.ts'
 import { attributeBits, batchHeaderBytes, batchPosition, controlType } from './record-batch-layout.ts'
 import { uvarintBytes, writeUvarint } from './varint.ts'
@@ -22,9 +23,6 @@ export interface BatchOptions {
   readonly compression?: Compression
   readonly codec?: BatchCodec
 }
-
-/** Up to here a loop is faster than a call of native code. */
-const shortBytesMax = 48
 
 /** Room for the first records, when nobody knows how many there will be. */
 const roomMin = 512
@@ -198,12 +196,9 @@ function nullableBytes(length: number): number {
 function writeSlices(bytes: Buffer, record: SlicedRecord, position: number): number {
   const { bytes: from, keyStart, keyEnd, valueStart, valueEnd } = record
   let at = writeVarint(bytes, keyEnd - keyStart, position)
-  if (keyEnd - keyStart > shortBytesMax) at += from.copy(bytes, at, keyStart, keyEnd)
-  else for (let i = keyStart; i < keyEnd; i++) bytes[at++] = from[i] ?? 0
+  at = copyBytes(from, bytes, at, keyStart, keyEnd)
   at = writeVarint(bytes, valueEnd - valueStart, at)
-  if (valueEnd - valueStart > shortBytesMax) return at + from.copy(bytes, at, valueStart, valueEnd)
-  for (let i = valueStart; i < valueEnd; i++) bytes[at++] = from[i] ?? 0
-  return at
+  return copyBytes(from, bytes, at, valueStart, valueEnd)
 }
 
 function writeNullable(bytes: Buffer, value: Buffer | null, at: number): number {

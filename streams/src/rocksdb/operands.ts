@@ -1,3 +1,4 @@
+import { copyBytes } from '../core/copy-bytes.ts'
 import { operandBytesMax, operandsMax } from './limits.ts'
 
 const slabBytes = 64 * 1024
@@ -22,10 +23,7 @@ export class Operands {
   /** A copy that stays as it is until `takeBack`. */
   copyOf(bytes: Buffer, used: Buffer[]): Buffer {
     const copy = this.take(bytes.length, used)
-    const { length } = bytes
-    // Below some 50 bytes a loop is faster than a call of native code.
-    if (length > 48) copy.set(bytes)
-    else for (let i = 0; i < length; i++) copy[i] = bytes[i] ?? 0
+    copyBytes(bytes, copy, 0)
     return copy
   }
 

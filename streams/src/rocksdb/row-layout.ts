@@ -1,3 +1,4 @@
+import { copyBytes } from '../core/copy-bytes.ts'
 /**
  * The keys of a column family, which holds one store of all this process's partitions:
  *
@@ -31,10 +32,7 @@ export function rowKey(partition: number, key: Buffer): Buffer {
 export function rowKeyInto(bytes: Buffer, partition: number, key: Buffer): void {
   bytes.writeInt32BE(partition, 0)
   bytes[4] = rowKind
-  const { length } = key
-  // Below some 50 bytes a loop is faster than a call of native code.
-  if (length > 48) bytes.set(key, rowPrefixBytes)
-  else for (let i = 0; i < length; i++) bytes[rowPrefixBytes + i] = key[i] ?? 0
+  copyBytes(key, bytes, rowPrefixBytes)
 }
 
 /** The row's key within a database key; a view of the same bytes. */

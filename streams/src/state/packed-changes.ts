@@ -1,3 +1,4 @@
+import { copyBytes } from '../core/copy-bytes.ts'
 import type { Change, Changes } from './store.ts'
 
 /** Numbers kept of each change: the lengths of its key and its value (−1: null). */
@@ -64,10 +65,7 @@ export class PackedChanges implements Changes {
       this.#bytes.copy(grown, 0, 0, at)
       this.#bytes = grown
     }
-    // Below some 50 bytes a loop is faster than a call of native code.
-    if (length > 48) this.#bytes.set(from, at)
-    else for (let i = 0; i < length; i++) this.#bytes[at + i] = from[i] ?? 0
-    this.#at = at + length
+    this.#at = copyBytes(from, this.#bytes, at)
   }
 }
 

@@ -1,3 +1,4 @@
+import { copyBytes } from '../core/copy-bytes.ts'
 import type { ScratchBuffers } from './scratch-buffers.ts'
 import { windowChangelogKey } from './window-key.ts'
 
@@ -272,14 +273,9 @@ export class RowTable {
   }
 
   #append(bytes: Buffer): void {
-    const length = bytes.length
     const chunk = this.#chunk(this.#chunks.length - 1)
-    const at = this.#at
-    // Below some 50 bytes a loop is faster than a call of native code.
-    if (length > 48) chunk.set(bytes, at)
-    else for (let i = 0; i < length; i++) chunk[at + i] = bytes[i] ?? 0
-    this.#at = at + length
-    this.#liveBytes += length
+    this.#at = copyBytes(bytes, chunk, this.#at)
+    this.#liveBytes += bytes.length
   }
 
   #chunk(index: number | undefined): Buffer {
@@ -291,10 +287,7 @@ const noBytes = Buffer.alloc(0)
 
 /** Fills `to` with the bytes from `start` on. */
 function copied(from: Buffer, start: number, to: Buffer): Buffer {
-  const { length } = to
-  // Below some 50 bytes a loop is faster than a call of native code.
-  if (length > 48) from.copy(to, 0, start, start + length)
-  else for (let i = 0; i < length; i++) to[i] = from[start + i] ?? 0
+  copyBytes(from, to, 0, start, start + to.length)
   return to
 }
 
