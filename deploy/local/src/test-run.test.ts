@@ -22,15 +22,29 @@ it('scoreOf names the tests that failed, and a file that failed outside of its t
             },
           ],
         },
-        { name: '/home/p/c.test.ts', status: 'failed', message: 'Cannot find module d\nat c', assertionResults: [] },
+        {
+          name: '/home/p/c.test.ts',
+          status: 'failed',
+          message: 'Cannot find module d\n\nWanted by:  c\n    at c',
+          assertionResults: [],
+        },
       ],
     },
     '/home/p',
   )
   expect(score).toEqual({
     passed: 7,
-    failures: ['b.test.ts: b takes away: AssertionError: 2 is not 1', 'c.test.ts: Cannot find module d'],
+    failures: ['b.test.ts: b takes away: AssertionError: 2 is not 1', 'c.test.ts: Cannot find module d Wanted by: c'],
   })
+})
+
+it('scoreOf keeps begin and end of a long reason', () => {
+  const message = `Error: ended${' and warned'.repeat(200)} because of this`
+  const score = scoreOf(
+    { numPassedTests: 0, testResults: [{ name: '/a.test.ts', status: 'failed', message, assertionResults: [] }] },
+    '/',
+  )
+  expect(score.failures).toEqual([expect.stringMatching(/^a\.test\.ts: Error: ended.{500,600} because of this$/)])
 })
 
 it('sum adds up', () => {

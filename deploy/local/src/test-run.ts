@@ -20,6 +20,9 @@ export interface Score {
 
 const nothing: Score = { passed: 0, failures: [] }
 
+/** Of why a test failed; half from its begin and half from its end when there is more. */
+const reasonCharsMax = 600
+
 /**
  * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data: the
  * packages' integration tests against its servers, then the end-to-end tests and the attacks against everything. Goes on after a
@@ -89,7 +92,7 @@ async function integration(run: TestRun, filters: readonly string[]): Promise<Sc
   } catch (error) {
     if (!(error instanceof LauncherError)) throw error
     context.report(error.message)
-    scores.push({ passed: 0, failures: [`the stack for the tests: ${firstLine(error.message)}`] })
+    scores.push({ passed: 0, failures: [`the stack for the tests: ${reasonIn(error.message)}`] })
   }
   return sum(scores)
 }
@@ -149,15 +152,20 @@ export function scoreOf(report: VitestReport, root: string): Score {
     const file = relative(root, name)
     const failed = assertionResults.filter((result) => result.status === 'failed')
     for (const { fullName, failureMessages } of failed) {
-      failures.push(`${file}: ${fullName}: ${firstLine(failureMessages?.[0] ?? 'no message')}`)
+      failures.push(`${file}: ${fullName}: ${reasonIn(failureMessages?.[0] ?? 'no message')}`)
     }
-    if (status === 'failed' && failed.length === 0) failures.push(`${file}: ${firstLine(message)}`)
+    if (status === 'failed' && failed.length === 0) failures.push(`${file}: ${reasonIn(message)}`)
   }
   return { passed: report.numPassedTests, failures }
 }
 
-function firstLine(text: string): string {
-  return stripVTControlCharacters(text).split('\n', 1)[0]?.trim() ?? ''
+/** What a message says before its stack trace, on one line: the score at the end is all that is kept of a run. */
+function reasonIn(message: string): string {
+  const [reason = ''] = stripVTControlCharacters(message).split(/^\s+at /m, 1)
+  const line = reason.trim().replaceAll(/\s+/g, ' ')
+  return line.length > reasonCharsMax
+    ? `${line.slice(0, reasonCharsMax / 2)} … ${line.slice(-reasonCharsMax / 2)}`
+    : line
 }
 
 /** Adds scores up. */

@@ -75,7 +75,7 @@ public final class VisitApplication {
     return properties;
   }
 
-  /** A store that is moving, because the group has not settled, is asked again. */
+  /** A store that is moving, because the group has not settled or stream time goes on, is asked again. */
   private static void writeRows(KafkaStreams streams) throws InterruptedException {
     long deadline = System.nanoTime() + QUERY_MAX.toNanos();
     for (; ; ) {
@@ -102,7 +102,8 @@ public final class VisitApplication {
           row -> {
             Windowed<String> key = row.key;
             ValueAndTimestamp<V> fetched = store.fetch(key.key(), key.window().start());
-            if (fetched == null) throw new IllegalStateException(name + ": " + key + " is among all rows and cannot be fetched");
+            // Just once, that is a row whose retention was over between the two; time and again, one whose key's bytes are wrong.
+            if (fetched == null) throw new InvalidStateStoreException(name + ": " + key + " is among all rows and cannot be fetched");
             rows.window(name, key.key(), key.window().start(), fetched.value(), fetched.timestamp());
           });
     }
