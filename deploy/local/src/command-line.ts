@@ -143,6 +143,7 @@ ${ports.join('\n')}
 Others:
   MILLRACE_DIR                          the data folder (.millrace in the project)
   MILLRACE_LOG_LEVEL                    fatal, error, warn, info (default), debug, trace
+  MILLRACE_MYSQLD                       a mysqld or mariadbd of yours, in place of the MariaDB that is fetched
 
 Data, logs and secrets are in .millrace/; logs of each server and service in .millrace/logs/.
 `

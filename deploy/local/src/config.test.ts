@@ -3,7 +3,7 @@ import { readConfig } from './config.ts'
 
 describe('readConfig', () => {
   it('has a default for everything', () => {
-    const { ports, instance, cache, logLevel } = readConfig({}, '/project')
+    const { ports, instance, cache, logLevel, mysqld } = readConfig({}, '/project')
     expect(ports).toEqual({
       gateway: 8080,
       kafka: 9092,
@@ -16,7 +16,7 @@ describe('readConfig', () => {
       sinkClickhouseHealth: 8091,
       sinkMysqlHealth: 8092,
     })
-    expect([instance, cache, logLevel]).toEqual(['/project/.millrace', '/project/.millrace', 'info'])
+    expect([instance, cache, logLevel, mysqld]).toEqual(['/project/.millrace', '/project/.millrace', 'info', undefined])
   })
 
   it('moves the ports that follow another one', () => {
@@ -27,6 +27,13 @@ describe('readConfig', () => {
   it('keeps the downloads in the project when the data is elsewhere', () => {
     const { instance, cache } = readConfig({ MILLRACE_DIR: '../data' }, '/project')
     expect([instance, cache]).toEqual(['/data', '/project/.millrace'])
+  })
+
+  it('takes a database server of the user, which has to be a program', () => {
+    expect(readConfig({ MILLRACE_MYSQLD: process.execPath }, '/project').mysqld).toBe(process.execPath)
+    expect(() => readConfig({ MILLRACE_MYSQLD: '/nowhere/mysqld' }, '/project')).toThrow(
+      /MILLRACE_MYSQLD must be the path of a mysqld or mariadbd .* not "\/nowhere\/mysqld"/,
+    )
   })
 
   it('lists every problem at once', () => {

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { LauncherError } from './errors.ts'
 
@@ -23,6 +24,8 @@ export interface LauncherConfig {
   /** Where downloads go. */
   readonly cache: string
   readonly logLevel: string
+  /** The mysqld or mariadbd to run in place of the MariaDB that is fetched. */
+  readonly mysqld: string | undefined
   /** The file descriptor that ends when `run.mjs` does, when that started us. */
   readonly pipeFd: number | undefined
   /** The processes above `run.mjs` whose end is ours, too. */
@@ -85,6 +88,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const logLevel = environment.MILLRACE_LOG_LEVEL || 'info'
   if (!logLevels.includes(logLevel))
     problems.push(`MILLRACE_LOG_LEVEL must be one of ${logLevels.join(', ')}, not "${logLevel}"`)
+  const mysqld = environment.MILLRACE_MYSQLD ? resolve(root, environment.MILLRACE_MYSQLD) : undefined
+  if (mysqld !== undefined && !isProgram(mysqld))
+    problems.push(`MILLRACE_MYSQLD must be the path of a mysqld or mariadbd that may be executed, not "${mysqld}"`)
   if (problems.length > 0) throw new LauncherError('BAD_OPTION', problems.join('\n'))
   const pipeFd = Number(environment.MILLRACE_LAUNCHER_PIPE_FD)
   return Object.freeze({
@@ -92,12 +98,22 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     instance,
     cache,
     logLevel,
+    mysqld,
     pipeFd: Number.isInteger(pipeFd) && pipeFd > 2 ? pipeFd : undefined,
     parents: (environment.MILLRACE_LAUNCHER_PARENTS ?? '')
       .split(',')
       .map(Number)
       .filter((pid) => pid > 1),
   })
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace']

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { chmod, rename, rm } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import type { Component } from './component.ts'
 import { LauncherError } from './errors.ts'
 import type { Folders } from './folders.ts'
@@ -49,17 +49,34 @@ export function findInstalled(path: string): SqlServer {
     '/opt/homebrew/opt/mariadb/bin',
     '/opt/homebrew/opt/mysql/bin',
   ]
-  const find = (name: string) => places.map((place) => join(place, name)).find((file) => existsSync(file))
-  const daemon = find('mariadbd')
-  const installer = find('mariadb-install-db')
+  const daemon = findIn(places, 'mariadbd')
+  const installer = findIn(places, 'mariadb-install-db')
   if (daemon !== undefined && installer !== undefined)
     return { title: 'MariaDB (installed)', daemon, installer, base: undefined }
-  const mysqld = find('mysqld')
+  const mysqld = findIn(places, 'mysqld')
   if (mysqld !== undefined) return { title: 'MySQL (installed)', daemon: mysqld, installer: undefined, base: undefined }
   throw new LauncherError(
     'UNSUPPORTED_PLATFORM',
     `There is no MariaDB to fetch for ${process.platform}-${process.arch}, and none is installed. Fix: \`apt-get install mariadb-server\` or \`brew install mariadb\``,
   )
+}
+
+/** The server whose daemon somebody names: a MariaDB when its installer is beside it, in its `scripts` or in `/usr/bin`, as packages have it, and else a MySQL. */
+export function installedServer(daemon: string): SqlServer {
+  const folder = dirname(daemon)
+  const installer = basename(daemon).startsWith('mariadb')
+    ? findIn([folder, join(folder, '..', 'scripts'), join(folder, '..', 'bin')], 'mariadb-install-db')
+    : undefined
+  return {
+    title: installer === undefined ? `MySQL (${daemon})` : `MariaDB (${daemon})`,
+    daemon,
+    installer,
+    base: undefined,
+  }
+}
+
+function findIn(places: readonly string[], name: string): string | undefined {
+  return places.map((place) => join(place, name)).find((file) => existsSync(file))
 }
 
 /** What a MariaDB of ours needs to know. */
@@ -77,7 +94,8 @@ export const mysqlAccount = { user: 'millrace', database: 'millrace' } as const
 /** MariaDB on the loopback address, with the settings that make it decide as MySQL 8.4 does. */
 export function mariadbServer(options: MariadbOptions): Component {
   const { server, folders, port } = options
-  const data = join(folders.data, 'mariadb')
+  // Neither can use what the other has written.
+  const data = join(folders.data, server.installer === undefined ? 'mysql' : 'mariadb')
   const accounts = join(folders.run, 'mariadb-accounts.sql')
   // Of this one alone: a server that starts deletes the temporary tables of every other one that it finds.
   const temporary = join(folders.run, 'mariadb-tmp')
@@ -108,7 +126,11 @@ export function mariadbServer(options: MariadbOptions): Component {
 
   function installation(folder: string): ProcessSpec {
     if (server.installer === undefined)
-      return command('mariadb-install', server.daemon, [...base(folder), '--initialize-insecure'])
+      return command('mariadb-install', server.daemon, [
+        ...base(folder),
+        '--secure-file-priv=NULL',
+        '--initialize-insecure',
+      ])
     const args = [...base(folder), '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
     return command('mariadb-install', '/bin/sh', [server.installer, ...args])
   }
@@ -141,7 +163,9 @@ export function mariadbServer(options: MariadbOptions): Component {
       '--table-open-cache=400',
       '--performance-schema=OFF',
     ]
-    if (server.installer === undefined) return [...common, '--mysqlx=OFF', '--disable-log-bin']
+    // Without --secure-file-priv it wants a folder of its package, which only its own account may enter.
+    if (server.installer === undefined)
+      return [...common, '--mysqlx=OFF', '--disable-log-bin', '--secure-file-priv=NULL']
     // Without --skip-ssl, MariaDB makes itself an RSA key at every start: up to ten seconds, for the loopback address.
     return [
       ...common,

@@ -4,7 +4,7 @@ import { type LauncherConfig, portSettings } from './config.ts'
 import type { Folders } from './folders.ts'
 import { obtainJava, systemSearch } from './java.ts'
 import { fetchKafka, kafkaServer } from './kafka.ts'
-import { mariadbServer, obtainMariadb } from './mariadb.ts'
+import { installedServer, mariadbServer, obtainMariadb } from './mariadb.ts'
 import type { Maven } from './maven.ts'
 import type { WantedPort } from './ports.ts'
 import { fetchRegistry, registryServer } from './registry.ts'
@@ -25,18 +25,19 @@ export interface Programs {
 /** Fetches what is missing, one after another, with progress. Quick when everything is there. */
 export async function obtainPrograms(options: {
   folders: Folders
+  mysqld: string | undefined
   environment: Readonly<Record<string, string | undefined>>
   report: (line: string) => void
   signal: AbortSignal
 }): Promise<Programs> {
-  const { folders, environment, report, signal } = options
+  const { folders, mysqld, environment, report, signal } = options
   const java = await obtainJava({ search: systemSearch(environment), cacheFolder: folders.servers, report, signal })
   const maven: Maven = { java, environment, report, signal }
   return {
     java,
     kafkaJars: await fetchKafka(maven, folders),
     registryHome: await fetchRegistry(maven, folders),
-    mariadb: await obtainMariadb(maven, folders),
+    mariadb: mysqld === undefined ? await obtainMariadb(maven, folders) : installedServer(mysqld),
   }
 }
 

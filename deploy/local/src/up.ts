@@ -63,7 +63,7 @@ export async function bringUp(
     await requireFreePorts(wantedPorts(config, options.until === 'servers'))
     const secrets = loadSecrets(folders.secretsFile)
     const variables = serviceEnvironment({ ports: config.ports, secrets, folders, logLevel: config.logLevel })
-    const programs = await obtainPrograms({ folders, environment: inherited, report, signal })
+    const programs = await obtainPrograms({ folders, mysqld: config.mysqld, environment: inherited, report, signal })
     report('Starting')
     await startServers(stack, { programs, config, folders, secrets, environment, signal })
     const services = { folders, ports: config.ports, environment: { ...environment, ...variables } }
