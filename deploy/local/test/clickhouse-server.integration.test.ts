@@ -377,6 +377,10 @@ describe('rows in and out', () => {
     const json = await post(`SELECT '{"a":1}'::JSON`, { parameters })
     expect([json.status, json.headers.get('x-clickhouse-exception-code')]).toEqual([501, '48'])
     expect(await json.text()).toContain('type JSON')
+
+    const wrong = await post('SELECT 1', { parameters: { ...parameters, client_protocol_version: 'new' } })
+    expect([wrong.status, wrong.headers.get('x-clickhouse-exception-code')]).toEqual([400, '36'])
+    expect(await wrong.text()).toContain('client_protocol_version must be a whole number, not "new"')
   })
 
   it.each(['RowBinaryWithNamesAndTypes', 'Native', 'Parquet', 'Arrow', 'MsgPack'] as const)(

@@ -92,6 +92,7 @@ interface Exchange {
 async function answerQuery(options: HttpInterfaceOptions, exchange: Exchange): Promise<void> {
   const { request, response, parameters } = exchange
   refuseUnsupported(request, parameters)
+  const clientRevision = revisionOf(parameters.get('client_protocol_version') ?? '0')
   const encoding = request.headers['content-encoding']?.trim().toLowerCase()
   const body = await readBody(request, encoding)
   const file = join(options.uploadFolder, `${randomUUID()}.rows`)
@@ -101,7 +102,7 @@ async function answerQuery(options: HttpInterfaceOptions, exchange: Exchange): P
     const format = formatOf(statement) ?? query.format
     response.setHeader('X-ClickHouse-Format', format)
     response.setHeader('Content-Type', contentType(format))
-    const revision = format === 'Native' ? Number(parameters.get('client_protocol_version') ?? 0) : 0
+    const revision = format === 'Native' ? clientRevision : 0
     const streams = statement.kind === 'select' && canStream(format) && revision === 0
     const output = { response, encoding: encodingOf(request, parameters) }
     if (streams && !isOn(parameters.get('wait_end_of_query'))) return await answerStream(options, query, output)
@@ -303,6 +304,11 @@ function refuseUnsupported(request: IncomingMessage, parameters: URLSearchParams
 function requireName(name: string): string {
   if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return name
   throw new ClickhouseFailure(36, 'BAD_ARGUMENTS', `"${name}" is no name of a setting, parameter or format`)
+}
+
+function revisionOf(text: string): number {
+  if (/^\d{1,10}$/.test(text)) return Number(text)
+  throw new ClickhouseFailure(36, 'BAD_ARGUMENTS', `client_protocol_version must be a whole number, not "${text}"`)
 }
 
 function formatOf(statement: Statement): string | undefined {
