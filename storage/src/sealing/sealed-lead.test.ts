@@ -45,7 +45,9 @@ describe('a sealed lead', () => {
   it('shows nothing personal, and opens to what was sealed', () => {
     const record = seal()
     const { sealed, ...shown } = record
-    for (const text of ['Zoë', 'Çelik', 'Zoe@', '30', '1990', 'Line', 'TR', 'size', 'aaaa']) {
+    expect(JSON.stringify(shown)).not.toContain('"TR"')
+    // Random bytes have two given ones in a row in one test of a hundred, and these never.
+    for (const text of ['Zoë', 'Çelik', 'Zoe@', '(30) 123-45', '1990', 'Line', 'size', 'aaaa']) {
       expect(JSON.stringify(shown)).not.toContain(`"${text}`)
       expect(sealed?.includes(text)).toBe(false)
     }
