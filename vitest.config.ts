@@ -2,8 +2,12 @@ import { defineConfig } from 'vitest/config'
 
 const ignored = ['**/node_modules/**', '**/dist/**', '.millrace/**']
 
+/** How long `expect.poll` asks again: a bound for what never comes. The default of 1 s is less than a busy machine takes to start a process. */
+const patient = { expect: { poll: { timeout: 30_000 } } }
+
 /** What every project that speaks to servers needs. */
 const withServers = {
+  ...patient,
   testTimeout: 60_000,
   hookTimeout: 60_000,
   // One file at a time: the files share one set of servers and two cores, and several measure deadlines.
@@ -21,10 +25,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          ...patient,
           include: ['**/*.test.ts', '**/*.test.tsx'],
           exclude: [...ignored, 'test/security/s*', '**/*.integration.test.ts', '**/*.e2e.test.ts'],
           // A deadline for what hangs, not for what is slow: on a machine with twenty processes waiting, a test of 0.7 s took 6 s.
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -46,6 +52,7 @@ export default defineConfig({
       {
         test: {
           name: 'security',
+          ...patient,
           include: ['test/security/s*.test.ts'],
           exclude: ignored,
           // Hundreds of requests each, and a slow machine is no hole.

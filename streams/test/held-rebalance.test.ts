@@ -71,7 +71,7 @@ function counted(): number {
   return [...last.values()].reduce((sum, count) => sum + count, 0)
 }
 
-async function until(what: () => boolean, waitMs = 3_000): Promise<void> {
+async function until(what: () => boolean, waitMs = 30_000): Promise<void> {
   const deadlineMs = Date.now() + waitMs
   while (!what()) {
     if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)

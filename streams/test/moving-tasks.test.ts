@@ -107,7 +107,7 @@ function isShared(...members: readonly Member[]): boolean {
   return members.every(({ app }) => app.state === 'running' && app.snapshot().tasks.length === 1)
 }
 
-async function until(what: () => boolean, waitMs = 8_000): Promise<void> {
+async function until(what: () => boolean, waitMs = 30_000): Promise<void> {
   const deadlineMs = Date.now() + waitMs
   while (!what()) {
     if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)
@@ -245,7 +245,7 @@ describe('members that come and go at random', () => {
       expect(new Set(counts).size).toBe(counts.length)
       for (const { app } of running.values()) expect(app.state).not.toBe('failed')
     },
-    30_000,
+    60_000,
   )
 })
 
@@ -351,7 +351,7 @@ describe('a standby', () => {
     expect(one.restored()).toBeLessThan(keys / 5)
     send(moved, 10)
     await until(isExact)
-  }, 30_000)
+  }, 90_000)
 })
 
 /** The rows of a store that nobody has open. */

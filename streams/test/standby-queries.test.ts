@@ -38,9 +38,9 @@ function start(name: string): StreamsApp {
 }
 
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 8_000
+  const deadlineMs = Date.now() + 30_000
   while (!(await what())) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within 8 s: ${what}`)
+    if (Date.now() > deadlineMs) throw new Error(`not so within 30 s: ${what}`)
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

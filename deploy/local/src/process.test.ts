@@ -10,6 +10,9 @@ import { awaitReady, childPid, guardScript, type ProcessSpec, runCommand, startP
 
 let folders: Folders
 const never = new AbortController().signal
+/** A bound for what never comes: a busy machine takes seconds to start a process. */
+const deadlineMs = 30_000
+const patient = { timeout: deadlineMs }
 
 beforeEach(() => {
   const instance = mkdtempSync(join(tmpdir(), 'millrace-process-'))
@@ -46,7 +49,7 @@ describe('startProcess', () => {
 
   it('stops a child with SIGTERM, so that it can end in order', async () => {
     const child = startProcess(shell(forever), folders)
-    await vi.waitFor(() => expect(readFileSync(child.logFile, 'utf8')).toContain('started'))
+    await vi.waitFor(() => expect(readFileSync(child.logFile, 'utf8')).toContain('started'), patient)
     await child.stop()
     expect(child.exited()).toEqual({ code: 0, signal: null })
     expect(readFileSync(child.logFile, 'utf8')).toContain('stopping')
@@ -80,11 +83,11 @@ describe('the guard', () => {
       const found = childPid(folders, 'child')
       if (found === undefined) throw new Error('not started yet')
       return found
-    })
+    }, patient)
     expect(isAlive(pid)).toBe(true)
     parent.kill('SIGKILL')
     await once(parent, 'exit')
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5_000 })
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), patient)
   })
 })
 
@@ -97,14 +100,14 @@ describe('awaitReady', () => {
       if (asked === 1) throw new Error('connection refused')
       return asked === 3
     }
-    await awaitReady(child, { check, deadlineMs: 5_000, signal: never })
+    await awaitReady(child, { check, deadlineMs, signal: never })
     expect(asked).toBe(3)
     await child.stop()
   })
 
   it('names the exit code and the last lines of a child that ended', async () => {
     const child = startProcess(shell('echo "no such folder: /data"; exit 78'), folders)
-    const ready = awaitReady(child, { check: async () => false, deadlineMs: 5_000, signal: never })
+    const ready = awaitReady(child, { check: async () => false, deadlineMs, signal: never })
     await expect(ready).rejects.toThrow(/ENDED_EARLY.*child ended with code 78.*no such folder: \/data/s)
   })
 
@@ -129,12 +132,12 @@ describe('awaitReady', () => {
 
 describe('runCommand', () => {
   it('resolves when the command succeeds', async () => {
-    await runCommand(shell('exit 0'), folders, { deadlineMs: 5_000, signal: never, code: 'COMMAND_FAILED' })
+    await runCommand(shell('exit 0'), folders, { deadlineMs, signal: never, code: 'COMMAND_FAILED' })
   })
 
   it('throws with the last lines when it fails', async () => {
     const run = runCommand(shell('echo bad column; exit 1'), folders, {
-      deadlineMs: 5_000,
+      deadlineMs,
       signal: never,
       code: 'COMMAND_FAILED',
     })

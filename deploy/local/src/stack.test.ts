@@ -34,7 +34,7 @@ function component(name: string): Component {
     name,
     title: name,
     address: 'nowhere',
-    readyDeadlineMs: 5_000,
+    readyDeadlineMs: 30_000,
     prepare: async () => undefined,
     isReady: async () => readFileSync(join(folders.logs, `${name}.log`), 'utf8').includes('up'),
     spec: { name, kind: 'service', command: '/bin/sh', args: ['-c', script], env: { PATH: process.env.PATH ?? '' } },
@@ -53,7 +53,7 @@ it('starts a component again that was killed', async () => {
   await stack.start(component('worker'), 0, never)
   const pid = childPid(folders, 'worker') ?? 0
   process.kill(pid, 'SIGKILL')
-  await vi.waitFor(() => expect(lines.at(-1)).toContain('ready again'), { timeout: 8_000 })
+  await vi.waitFor(() => expect(lines.at(-1)).toContain('ready again'), { timeout: 50_000 })
   expect(lines.some((line) => line.includes('was ended by SIGKILL; starting it again (1 of 5)'))).toBe(true)
   expect(childPid(folders, 'worker')).not.toBe(pid)
 })

@@ -82,9 +82,9 @@ function clicks(): number | undefined {
 const deadLetters = () => broker.read('events.dlq')
 
 async function until(what: () => boolean): Promise<void> {
-  const deadlineMs = Date.now() + 5_000
+  const deadlineMs = Date.now() + 30_000
   while (!what()) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within 5 s: ${what}`)
+    if (Date.now() > deadlineMs) throw new Error(`not so within 30 s: ${what}`)
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

@@ -12,7 +12,8 @@ import { buildTopology } from './topology.ts'
 
 const partitions = 2
 const minuteMs = 60_000
-const startMs = Date.now() - (Date.now() % 86_400_000)
+const dayMs = 86_400_000
+const startMs = Math.floor(Date.now() / dayMs) * dayMs
 const [first = '', second = ''] = [0, 1].map((partition) =>
   ['click', 'view', 'order', 'login', 'search'].find(
     (type) => partitionOfKey(Buffer.from(type), partitions) === partition,
@@ -106,11 +107,11 @@ function send(type: string, timestamp: number, value: number | null): void {
 }
 
 async function until<T>(what: () => Promise<T | undefined | false>): Promise<T> {
-  const deadlineMs = Date.now() + 10_000
+  const deadlineMs = Date.now() + 30_000
   for (;;) {
     const found = await what()
     if (found !== undefined && found !== false) return found
-    if (Date.now() > deadlineMs) throw new Error(`not so within 10 s: ${what}`)
+    if (Date.now() > deadlineMs) throw new Error(`not so within 30 s: ${what}`)
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

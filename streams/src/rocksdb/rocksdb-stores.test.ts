@@ -114,7 +114,7 @@ describe('a state directory', () => {
     expect(await readFile(join(place(), 'rocksdb'), 'utf8')).toBe('mine')
   })
 
-  it('holds every write that was acknowledged before SIGKILL', { timeout: 30_000 }, async () => {
+  it('holds every write that was acknowledged before SIGKILL', async () => {
     const child = spawn(process.execPath, [join(import.meta.dirname, 'write-until-killed.fixture.ts'), place()], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

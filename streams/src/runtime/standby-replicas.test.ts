@@ -145,7 +145,7 @@ async function keysOf(store: string, partition: number): Promise<readonly string
 }
 
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 5_000
+  const deadlineMs = Date.now() + 30_000
   while (!(await what())) {
     if (Date.now() > deadlineMs) throw new Error(`not so in time: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 1))

@@ -148,7 +148,7 @@ async function expectStoresMatchChangelog(provider: ByteStoreProvider): Promise<
   }
 }
 
-async function until(what: () => boolean, waitMs = 5_000): Promise<void> {
+async function until(what: () => boolean, waitMs = 30_000): Promise<void> {
   const deadlineMs = Date.now() + waitMs
   while (!what()) {
     if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)

@@ -72,6 +72,7 @@ function avroContainer(value: typeof event): Buffer {
 
 describe('posting events', () => {
   it.each(['/api/v1/events', '/events'])('takes one event at %s', async (url) => {
+    const sentMs = Date.now()
     const answer = await post(event, 'application/json', url)
     expect(answer.statusCode).toBe(202)
     expect(answer.json()).toEqual({ accepted: 1, rejected: [], durability: 'kafka' })
@@ -86,7 +87,8 @@ describe('posting events', () => {
         source: 'id-of-producer',
       },
     ])
-    expect(Math.abs((test.events.written[0]?.received_at ?? 0) - Date.now())).toBeLessThan(5_000)
+    expect(test.events.written[0]?.received_at).toBeGreaterThanOrEqual(sentMs)
+    expect(test.events.written[0]?.received_at).toBeLessThanOrEqual(Date.now())
   })
 
   it('names the ids that it gave', async () => {
@@ -269,11 +271,11 @@ describe('reading events', () => {
       signal: left.signal,
     })
     answer.catch(() => {})
-    await vi.waitFor(() => expect(listings).toHaveLength(1), { timeout: 10_000 })
+    await vi.waitFor(() => expect(listings).toHaveLength(1), { timeout: 30_000 })
     const [listing] = listings
     expect(listing?.signal.aborted).toBe(false)
     left.abort()
-    await vi.waitFor(() => expect(listing?.signal.aborted).toBe(true), { timeout: 10_000 })
+    await vi.waitFor(() => expect(listing?.signal.aborted).toBe(true), { timeout: 30_000 })
     held.resolve()
     held = undefined
     await expect(answer).rejects.toMatchObject({ name: 'AbortError' })

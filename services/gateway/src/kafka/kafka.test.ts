@@ -130,7 +130,7 @@ describe('the follower', () => {
     expect(starts).toEqual([{ offsets: [0, 0], fromVeryBeginning: true, retentionMs: 1_000 }])
     expect(follower.failure()).toBeUndefined()
     broker.append([record(1, codec.encode(stats('d')))])
-    await expect.poll(() => seen, { timeout: 5_000 }).toContain('1-1 d')
+    await expect.poll(() => seen).toContain('1-1 d')
   })
 
   it('sees from the end only what comes after it is positioned', async () => {
@@ -140,7 +140,7 @@ describe('the follower', () => {
     const { follower, seen } = follow(broker, { from: 'latest' })
     await follower.positioned
     broker.append([record(0, codec.encode(stats('new')))])
-    await expect.poll(() => seen, { timeout: 5_000 }).toEqual(['0-1 new'])
+    await expect.poll(() => seen).toEqual(['0-1 new'])
   })
 
   it('passes over what cannot be decoded and what was deleted', async () => {
@@ -192,13 +192,13 @@ describe('the follower', () => {
     await follower.caughtUp
     broker.failNext('poll', { error: new StreamsError('BROKER_UNAVAILABLE', 'away'), applied: false })
     broker.append([record(0, codec.encode(stats('b')))])
-    await expect.poll(() => seen, { timeout: 5_000 }).toEqual(['0-0 a', '0-1 b'])
+    await expect.poll(() => seen).toEqual(['0-0 a', '0-1 b'])
   })
 
   it('waits for a topic that does not exist yet', async () => {
     const broker = new FakeBroker()
     const { follower, seen } = follow(broker)
-    await expect.poll(() => String(follower.failure()), { timeout: 5_000 }).toContain('the topic stats does not exist')
+    await expect.poll(() => String(follower.failure())).toContain('the topic stats does not exist')
     broker.createTopic('stats', 1)
     broker.append([record(0, codec.encode(stats('a')))])
     await follower.caughtUp

@@ -78,7 +78,7 @@ async function openGateway(broker: FakeBroker, files: FaultyFiles) {
     replays.push(started)
     return started
   }
-  const empty = () => expect.poll(() => [log.entries, sender.state], { timeout: 8_000 }).toEqual([0, 'direct'])
+  const empty = () => expect.poll(() => [log.entries, sender.state]).toEqual([0, 'direct'])
   return { log, producer, sender, replay, counted, empty }
 }
 

@@ -47,7 +47,7 @@ async function read(answer: IncomingMessage, wanted?: string): Promise<string> {
   answer.on('error', () => {})
   const isClosed = new Promise<void>((resolve) => answer.once('close', resolve))
   if (wanted === undefined) await isClosed
-  else await vi.waitFor(() => expect(text.includes(wanted)).toBe(true), { timeout: 10_000 })
+  else await vi.waitFor(() => expect(text.includes(wanted)).toBe(true), { timeout: 30_000 })
   return text
 }
 
