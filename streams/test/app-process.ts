@@ -14,7 +14,8 @@ export class AppProcess {
     this.#child = spawn(process.execPath, [join(import.meta.dirname, 'counting-app.ts'), JSON.stringify(settings)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    this.#exited = once(this.#child, 'exit')
+    // Not `exit`, which may come before the last lines.
+    this.#exited = once(this.#child, 'close')
     if (this.#child.stdout !== null) {
       createInterface({ input: this.#child.stdout }).on('line', (line) => {
         this.lines.push(line)

@@ -3,7 +3,7 @@ import { openRocksDbStores } from '../src/rocksdb/rocksdb-stores.ts'
 import { StreamsApp, storeNames } from '../src/runtime/streams-app.ts'
 import { countingTopology } from './counting-topology.ts'
 
-// A process that counts, for tests to kill: its settings are the JSON of the first argument, its states go to stdout, one per line.
+// A process that counts, for tests to kill: its settings are the JSON of the first argument, its states and the places of its copies go to stdout, one per line.
 // With `dieAt` it kills itself when it passes that failpoint for the `dieOnPass`th time.
 
 interface Settings {
@@ -56,6 +56,12 @@ process.once('SIGTERM', () => {
     process.exit(0)
   })
 })
+let told = ''
+setInterval(() => {
+  const standbys = JSON.stringify(app.snapshot().standbys.map(({ partition, position }) => ({ partition, position })))
+  if (standbys !== told) process.stdout.write(`standbys ${standbys}\n`)
+  told = standbys
+}, 100).unref()
 await app.start()
 
 function describe(fields: Readonly<Record<string, unknown>>): string {

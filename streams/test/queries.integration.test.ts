@@ -200,8 +200,11 @@ it('shows what commits have published and nothing else, while records flow and t
 
   let sending = true
   let failed = false
+  let queries = 0
+  // The queries have met the stores between many commits: else there is nothing to be found out. However slow or quick the machine is.
+  const isEnough = () => queries > 50 && (seen.get('user-10')?.size ?? 0) > 10
   const sender = (async () => {
-    for (let batch = 0; batch < 150 && !failed; batch++) {
+    for (let batch = 0; (batch < 150 || !isEnough()) && !failed; batch++) {
       // While the work is done again nobody knows who has what.
       await until(() => app.state === 'running')
       await visit(200)
@@ -209,7 +212,6 @@ it('shows what commits have published and nothing else, while records flow and t
     }
     sending = false
   })()
-  let queries = 0
   while (sending) {
     const user = users[queries++ % users.length] ?? ''
     try {
@@ -239,9 +241,7 @@ it('shows what commits have published and nothing else, while records flow and t
     [...counts].filter((count) => committed.get(key)?.has(count) !== true).map((count) => `${key}: ${count}`),
   )
   expect(uncommitted).toEqual([])
-  // The queries met the stores between many commits: else there was nothing to be found out.
-  expect(seen.get('user-10')?.size).toBeGreaterThan(10)
-  expect(queries).toBeGreaterThan(50)
+  expect(isEnough()).toBe(true)
 })
 
 it('hides what a transaction holds until it is committed, however long that takes', async () => {
