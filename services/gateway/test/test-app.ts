@@ -10,7 +10,7 @@ import { buildApp, type GatewayDeps } from '../src/app.ts'
 import type { EventIntake } from '../src/events/ports.ts'
 import type { GatewayApp } from '../src/http/gateway-app.ts'
 import { createGatewayMetrics } from '../src/http/metrics.ts'
-import type { Durability, TopicWriter } from '../src/kafka/ports.ts'
+import type { Durability, TopicBatch, TopicWriter } from '../src/kafka/ports.ts'
 import { LeadOutcomes } from '../src/leads/lead-outcomes.ts'
 import { LeadSealer } from '../src/leads/lead-sealer.ts'
 import { LiveLeadFields } from '../src/leads/live-fields.ts'
@@ -37,6 +37,10 @@ export class FakeWriter<T> {
     this.written.push(...values)
     this.onWrite(values)
     return this.durability
+  }
+
+  begin(): TopicBatch<T> {
+    return batchOf((values) => this.write(values))
   }
 }
 
@@ -172,11 +176,19 @@ export function signToken(
 
 /** Opens the records of leads, and hands the leads on. */
 function openingWriter(leads: FakeWriter<PlainLead>, records: Lead[], keys: MemoryLeadKeys): TopicWriter<Lead> {
+  function write(values: readonly Lead[]): Promise<Durability> {
+    records.push(...values)
+    return leads.write(values.map((lead) => keys.open(lead)))
+  }
+  return { write, begin: () => batchOf(write) }
+}
+
+/** A batch that is kept until it is written. */
+function batchOf<T>(write: (values: readonly T[]) => Promise<Durability>): TopicBatch<T> {
+  const values: T[] = []
   return {
-    write(values) {
-      records.push(...values)
-      return leads.write(values.map((lead) => keys.open(lead)))
-    },
+    add: (value) => values.push(value),
+    write: async () => (values.length === 0 ? 'kafka' : await write(values)),
   }
 }
 

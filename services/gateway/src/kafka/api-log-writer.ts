@@ -18,7 +18,7 @@ export interface ApiLogWriter {
 
 /** Makes the writer. An entry waits at most `apiLogFlushMs` for its batch while Kafka is well. */
 export function createApiLogWriter(options: {
-  readonly writer: TopicWriter<ApiLog>
+  readonly writer: Pick<TopicWriter<ApiLog>, 'write'>
   readonly counts: ApiLogCounts
   readonly logger: Logger
 }): ApiLogWriter {

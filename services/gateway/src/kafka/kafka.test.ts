@@ -7,7 +7,7 @@ import { apiLogBatchMax, apiLogFlushMs, apiLogQueueMax } from '../limits.ts'
 import { createApiLogWriter } from './api-log-writer.ts'
 import { createByteBudget } from './byte-budget.ts'
 import { directSender } from './direct-sender.ts'
-import { encodeRecords } from './encode-records.ts'
+import { RecordEncoder } from './record-encoder.ts'
 import { type FollowOptions, type FollowStart, followTopic, type TopicFollower } from './topic-follower.ts'
 import { createTopicWriter } from './topic-writer.ts'
 
@@ -56,6 +56,23 @@ describe('the writer', () => {
     }
   })
 
+  it('writes what was added one after the other at once, and nothing of an empty batch', async () => {
+    const broker = new FakeBroker()
+    broker.createTopic('stats', 4)
+    const producer = await broker.openProducer({ clientId: 'c' })
+    const budget = createByteBudget(1e6)
+    const writer = createTopicWriter(plan, directSender(producer), { budget, partitionOf: partitionOfKey })
+    const batch = writer.begin()
+    for (let count = 0; count < 500; count++) batch.add(stats('same', count))
+    expect(broker.read('stats')).toEqual([])
+    expect(await batch.write()).toBe('kafka')
+    const counts = broker.read('stats').map(({ value }) => codec.decode(value ?? Buffer.alloc(0)).count)
+    expect(counts).toEqual(Array.from({ length: 500 }, (_, count) => count))
+    expect(await writer.begin().write()).toBe('kafka')
+    expect(broker.read('stats')).toHaveLength(500)
+    expect(budget.taken).toBe(0)
+  })
+
   it('gives its budget back, whether Kafka acknowledged or not', async () => {
     const budget = createByteBudget(1_000)
     const broker = new FakeBroker()
@@ -79,9 +96,11 @@ describe('the writer', () => {
     expect(() => budget.take(60)).toThrow('[OVERLOADED]')
   })
 
-  it('encodes values of any size into shared buffers', () => {
+  it.each([5, undefined])('encodes values of any size into shared buffers, %j expected', (count) => {
     const values = [stats('a'), stats('ä'.repeat(5_000)), stats('b'), stats('y'.repeat(2_000_000)), stats('c')]
-    const { records, bytes } = encodeRecords(plan, values, partitionOfKey)
+    const encoder = new RecordEncoder(plan, partitionOfKey, count)
+    for (const value of values) encoder.add(value)
+    const { records, bytes } = encoder
     const types = values.map((value) => value.event_type)
     expect(records.map(({ value }) => codec.decode(value ?? Buffer.alloc(0)).event_type)).toEqual(types)
     expect(records.map(({ key }) => key?.toString())).toEqual(types)

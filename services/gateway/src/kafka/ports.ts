@@ -23,6 +23,16 @@ export interface TopicWriter<T> {
    * before anything is sent.
    */
   write(values: readonly T[]): Promise<Durability>
+  /** The same for values that are made one after the other. */
+  begin(): TopicBatch<T>
+}
+
+/** Values that are written together. Each is encoded when it is added, and need not live until all are there. */
+export interface TopicBatch<T> {
+  /** Throws for a value that does not fit the topic's schema: then nothing of the batch may be written. */
+  add(value: T): void
+  /** As `TopicWriter.write`; a batch without values is safe in Kafka. Once only. */
+  write(): Promise<Durability>
 }
 
 /** Where a record lies. */

@@ -1,8 +1,7 @@
 import type { RecordCodec } from '@millrace/schemas'
-import type { OutgoingRecord } from '@millrace/streams'
 import type { ByteBudget } from './byte-budget.ts'
-import { encodeRecords, type PartitionOf } from './encode-records.ts'
 import type { Durability, RecordSender, TopicWriter } from './ports.ts'
+import { type PartitionOf, RecordEncoder } from './record-encoder.ts'
 
 /** How values become records of a topic. */
 export interface RecordPlan<T> {
@@ -25,7 +24,8 @@ export function createTopicWriter<T>(
 ): TopicWriter<T> {
   const { budget, partitionOf } = options
 
-  async function send(records: readonly OutgoingRecord[], bytes: number): Promise<Durability> {
+  async function send({ records, bytes: ofRecords }: RecordEncoder<T>): Promise<Durability> {
+    const bytes = ofRecords + records.length * recordOverheadBytes
     budget.take(bytes)
     try {
       return await sender.send(records)
@@ -37,8 +37,16 @@ export function createTopicWriter<T>(
   return {
     // Apart from what waits for the answer, so that the values are not kept alive for so long.
     async write(values) {
-      const { records, bytes } = encodeRecords(plan, values, partitionOf)
-      return send(records, bytes + records.length * recordOverheadBytes)
+      const encoder = new RecordEncoder(plan, partitionOf, values.length)
+      for (const value of values) encoder.add(value)
+      return send(encoder)
+    },
+    begin() {
+      const encoder = new RecordEncoder(plan, partitionOf)
+      return {
+        add: (value) => encoder.add(value),
+        write: async () => (encoder.records.length === 0 ? 'kafka' : await send(encoder)),
+      }
     },
   }
 }

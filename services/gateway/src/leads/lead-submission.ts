@@ -5,7 +5,7 @@ import { invalidBody } from '../http/validation.ts'
 import type { Durability, TopicWriter } from '../kafka/ports.ts'
 import type { BulkLead } from './bulk-body.ts'
 import { isIdempotencyKey, keyRule } from './idempotency-key.ts'
-import { leadId } from './lead-id.ts'
+import { leadId, newLeadId } from './lead-id.ts'
 import type { LeadOutcomes } from './lead-outcomes.ts'
 import type { LeadReader } from './lead-reader.ts'
 import type { LeadSealer } from './lead-sealer.ts'
@@ -58,13 +58,12 @@ export function createLeadDesk(deps: {
   function read(value: unknown, submission: Submission): Lead {
     const faults = reader.faults(value, { root: '', nowMs: submission.receivedAtMs })
     if (faults.length > 0) throw invalidBody(faults)
-    return toLead(value, submission)
+    const { key, submittedBy: principal, receivedAtMs } = submission
+    return toLead(value, submission, key === undefined ? newLeadId(receivedAtMs) : leadId({ principal, key }))
   }
 
-  function toLead(value: unknown, { key, ...submission }: Submission, index?: number): Lead {
-    const place = key === undefined ? undefined : { principal: submission.submittedBy, key }
-    const id = leadId(place === undefined || index === undefined ? place : { ...place, index })
-    return sealer.seal(reader.toLead(value, { ...submission, leadId: id }))
+  function toLead(value: unknown, { submittedBy, requestId, receivedAtMs }: Submission, id: string): Lead {
+    return sealer.seal(reader.toLead(value, { leadId: id, submittedBy, requestId, receivedAtMs }))
   }
 
   async function accept(value: unknown, submission: Submission): Promise<Taken<string>> {
@@ -92,7 +91,7 @@ export function createLeadDesk(deps: {
 
   async function acceptAll(bulk: Iterable<BulkLead>, submission: Submission): Promise<Taken<readonly BulkItem[]>> {
     const items: BulkItem[] = []
-    const valid: Lead[] = []
+    const batch = leads.begin()
     let place = 0
     for (const sent of bulk) {
       if (place++ % leadsPerTurn === leadsPerTurn - 1) await nextTurn()
@@ -103,18 +102,12 @@ export function createLeadDesk(deps: {
         items.push({ index, status: 'rejected', errors: [...sent.faults, ...keyFaults, ...own] })
         continue
       }
-      // A key of its own stands for the lead wherever it is sent; the request's key for its place in this request.
-      const lead = key === undefined ? toLead(value, submission, index) : toLead(value, { ...submission, key })
-      valid.push(lead)
+      const lead = toLead(value, submission, idInBulk(submission, key, index))
+      batch.add(lead)
       items.push({ index, status: 'accepted', lead_id: lead.lead_id })
     }
-    return writeAll(valid, items)
-  }
-
-  /** Waits without `valid`: what is in it need not live until Kafka has answered. */
-  function writeAll(valid: readonly Lead[], taken: readonly BulkItem[]): Promise<Taken<readonly BulkItem[]>> {
-    const written: Promise<Durability> = valid.length > 0 ? leads.write(valid) : Promise.resolve('kafka')
-    return written.then((durability) => ({ durability, taken }))
+    const durability = await batch.write()
+    return { durability, taken: items }
   }
 
   return { accept, process, acceptAll }
@@ -137,6 +130,16 @@ function pending(lead_id: string): GatewayError {
   const detail =
     'The lead is safe in Kafka, but the database has not decided about it yet. It needs no second submission; with the same Idempotency-Key one does no harm.'
   return new GatewayError('OUTCOME_PENDING', detail, { extensions: { lead_id } })
+}
+
+/** A key of its own stands for the lead wherever it is sent; the request's key for its place in this request. */
+function idInBulk(
+  { submittedBy: principal, receivedAtMs, key: ofRequest }: Submission,
+  key: string | undefined,
+  index: number,
+): string {
+  if (key !== undefined) return leadId({ principal, key })
+  return ofRequest === undefined ? newLeadId(receivedAtMs) : leadId({ principal, key: ofRequest, index })
 }
 
 /** A lead of a bulk request without the key that it may carry. */

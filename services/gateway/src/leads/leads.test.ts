@@ -1,7 +1,7 @@
 import type { LeadOutcome } from '@millrace/schemas'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { leadId } from './lead-id.ts'
+import { leadId, newLeadId } from './lead-id.ts'
 import { LeadOutcomes } from './lead-outcomes.ts'
 import { createLeadReader } from './lead-reader.ts'
 
@@ -104,8 +104,11 @@ describe('the id of a lead', () => {
     expect(leadId({ principal: 'p', key: 'k' })).toBe(fixedId)
   })
 
-  it('is random without a key', () => {
-    expect(leadId(undefined)).not.toBe(leadId(undefined))
+  it('is new without a key, and begins with the time', () => {
+    const ids = Array.from({ length: 1_000 }, () => newLeadId(0x0190_c5a4_5c1e))
+    expect(new Set(ids).size).toBe(1_000)
+    for (const id of ids) expect(id).toMatch(/^0190c5a4-5c1e-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    expect(newLeadId(1)).toMatch(/^00000000-0001-7/)
   })
 })
 
