@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { scoreReporter } from './deploy/local/src/score-reporter.ts'
 
 const ignored = ['**/node_modules/**', '**/dist/**', '.millrace/**']
 
@@ -21,6 +22,7 @@ const withServers = {
  */
 export default defineConfig({
   test: {
+    reporters: ['default', scoreReporter(process.env.MILLRACE_TEST_REPORT)],
     projects: [
       {
         test: {

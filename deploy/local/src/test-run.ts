@@ -9,6 +9,7 @@ import { type Folders, layFolders } from './folders.ts'
 import { limits } from './limits.ts'
 import { freePorts } from './ports.ts'
 import { guardScript } from './process.ts'
+import type { TestFailure, TestReport } from './score-reporter.ts'
 import { bringUp, type LauncherContext } from './up.ts'
 
 /** How many things passed, and what failed. */
@@ -22,6 +23,9 @@ const nothing: Score = { passed: 0, failures: [] }
 
 /** Of why a test failed; half from its begin and half from its end when there is more. */
 const reasonCharsMax = 600
+
+/** Of the services under test: the longest there is, since tests say what comes of a lead, and not how soon. */
+const patience = { MILLRACE_LEAD_OUTCOME_TIMEOUT_MS: '25000' }
 
 /**
  * The command `test`: types, lint, unit tests, then a stack of its own on free ports with empty data: the
@@ -74,6 +78,7 @@ async function integration(run: TestRun, filters: readonly string[]): Promise<Sc
   context.report(`\n── a stack for the integration tests, in ${folders.instance}`)
   const own = {
     ...context,
+    environment: { ...context.environment, ...patience },
     folders,
     config: { ...context.config, ports, instance: folders.instance, logLevel: 'warn' },
   }
@@ -114,55 +119,30 @@ async function vitest(
   if (run.context.signal.aborted) return nothing
   const { folders } = run
   const report = join(run.reports, `${project}.json`)
-  const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const args = ['run', '--project', project]
   run.context.report(`\n── ${project} tests: vitest run --project ${project} ${filters.join(' ')}`)
   const code = await stream(
     run,
     'vitest',
     [...args, ...(filters.length > 0 ? ['--passWithNoTests', ...filters] : [])],
-    variables,
+    { ...variables, MILLRACE_TEST_REPORT: report },
   )
   const score = existsSync(report) ? scoreOf(JSON.parse(readFileSync(report, 'utf8')), folders.root) : nothing
   if (code === 0 || score.failures.length > 0) return score
-  // Errors outside of any test, or a vitest that died: its exit code knows.
+  // A vitest that died: its exit code knows.
   return { ...score, failures: [`${project} tests: vitest ended with ${code}, and no test had failed`] }
 }
 
-/** What counts in the JSON report of vitest. */
-export interface VitestReport {
-  readonly numPassedTests: number
-  readonly testResults: readonly {
-    /** The file. */
-    readonly name: string
-    readonly status: string
-    /** Why the file failed outside of its tests. */
-    readonly message: string
-    readonly assertionResults: readonly {
-      readonly status: string
-      readonly fullName: string
-      readonly failureMessages?: readonly string[] | null
-    }[]
-  }[]
+/** Tests that passed, and what failed, with files under `root`. */
+export function scoreOf({ passed, failures }: TestReport, root: string): Score {
+  const lineOf = ({ file, test, reason }: TestFailure) =>
+    [file === '' ? '' : relative(root, file), test, reasonIn(reason)].filter((part) => part !== '').join(': ')
+  return { passed, failures: failures.map(lineOf) }
 }
 
-/** Tests that passed, and those that failed, files under `root`; a file that failed outside of its tests, for instance at its imports, counts as one failure. */
-export function scoreOf(report: VitestReport, root: string): Score {
-  const failures: string[] = []
-  for (const { name, status, message, assertionResults } of report.testResults) {
-    const file = relative(root, name)
-    const failed = assertionResults.filter((result) => result.status === 'failed')
-    for (const { fullName, failureMessages } of failed) {
-      failures.push(`${file}: ${fullName}: ${reasonIn(failureMessages?.[0] ?? 'no message')}`)
-    }
-    if (status === 'failed' && failed.length === 0) failures.push(`${file}: ${reasonIn(message)}`)
-  }
-  return { passed: report.numPassedTests, failures }
-}
-
-/** What a message says before its stack trace, on one line: the score at the end is all that is kept of a run. */
+/** A reason on one line: the score at the end is all that is kept of a run. */
 function reasonIn(message: string): string {
-  const [reason = ''] = stripVTControlCharacters(message).split(/^\s+at /m, 1)
-  const line = reason.trim().replaceAll(/\s+/g, ' ')
+  const line = stripVTControlCharacters(message).trim().replaceAll(/\s+/g, ' ')
   return line.length > reasonCharsMax
     ? `${line.slice(0, reasonCharsMax / 2)} … ${line.slice(-reasonCharsMax / 2)}`
     : line
