@@ -178,8 +178,10 @@ it('events: every row has its offset; what has none is a resend, a dead letter, 
 })
 
 it('leads: a lead that was sent again has one row; one that was refused has a place', async () => {
-  const ids = Array.from({ length: 6 }, () => randomUUID())
-  const sent = [...ids, ids[0] ?? '']
+  const ids = Array.from({ length: 5 }, () => randomUUID())
+  // Whose key no column for ids can hold: the database must not be asked for it.
+  const refused = 'zoë 🌾'
+  const sent = [...ids, refused, ids[0] ?? '']
   await produce(
     sent.map((id, index) => ({
       topic: topicNames.leads,
@@ -189,7 +191,7 @@ it('leads: a lead that was sent again has one row; one that was refused has a pl
       timestamp: fromMs + index,
     })),
   )
-  const rows = ids.slice(0, 5).map((id, index) => {
+  const rows = ids.map((id, index) => {
     return `('${id}', '{}', FROM_UNIXTIME(${fromMs / 1_000}), NOW(), 0, ${index})`
   })
   await onMysql(

@@ -239,10 +239,12 @@ function toMinute({ minute, items }: { readonly minute: number; readonly items: 
   return { minuteMs: Number(minute) * minuteMs, items: Number(items) }
 }
 
+/** Those of `keys` that a column for ids has. A record that was refused may have any key: one that is not ASCII no such column holds, and MySQL fails when it is asked for one. */
 async function inChunks(
-  ids: readonly string[],
+  keys: readonly string[],
   find: (chunk: readonly string[]) => Promise<readonly string[]>,
 ): Promise<ReadonlySet<string>> {
+  const ids = keys.filter((key) => /^[\x20-\x7e]*$/.test(key))
   const found = new Set<string>()
   for (let at = 0; at < ids.length; at += lookupKeysMax) {
     for (const id of await find(ids.slice(at, at + lookupKeysMax))) found.add(id)
