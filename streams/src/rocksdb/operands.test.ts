@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { operandBytesMax } from './limits.ts'
+import { operandBytesMax, operandsMax } from './limits.ts'
 import { Operands } from './operands.ts'
 
 it('lends buffers of the right length, none of them twice before it was taken back', () => {
@@ -17,4 +17,15 @@ it('lends buffers of the right length, none of them twice before it was taken ba
   expect(again).toContain(second)
   expect(operands.take(operandBytesMax + 1, [])).not.toBe(long)
   expect(operands.take(0, []).length).toBe(0)
+})
+
+it('keeps what the last write used when there is no room for more', () => {
+  const operands = new Operands()
+  const before: Buffer[] = []
+  for (let count = 0; count < operandsMax; count++) operands.take(8, before)
+  operands.takeBack(before)
+  const used: Buffer[] = []
+  const last = operands.take(24, used)
+  operands.takeBack(used)
+  expect(operands.take(24, [])).toBe(last)
 })

@@ -5,7 +5,7 @@ const slabBytes = 64 * 1024
 
 /** Buffers by their length, which are lent for as long as a write takes: hundreds of thousands a second, nearly all of a few lengths. */
 export class Operands {
-  readonly #free: Buffer[][] = Array.from({ length: operandBytesMax + 1 }, () => [])
+  #free = noneFree()
   #count = 0
   /** What new buffers are cut from: not Node's pool, most of whose slabs they would hold for ever. */
   #slab = Buffer.alloc(0)
@@ -27,10 +27,13 @@ export class Operands {
     return copy
   }
 
-  /** Nobody reads them any more. */
+  /** Nobody reads them any more. When there is no room, those that were kept go: they are of lengths that the last writes had less use for. */
   takeBack(used: readonly Buffer[]): void {
     for (const bytes of used) {
-      if (this.#count === operandsMax) return
+      if (this.#count === operandsMax) {
+        this.#free = noneFree()
+        this.#count = 0
+      }
       const free = this.#free[bytes.length]
       if (free === undefined) continue
       free.push(bytes)
@@ -47,4 +50,9 @@ export class Operands {
     this.#at += length
     return this.#slab.subarray(this.#at - length, this.#at)
   }
+}
+
+/** Lists for every length that is kept. */
+function noneFree(): readonly Buffer[][] {
+  return Array.from({ length: operandBytesMax + 1 }, () => [])
 }

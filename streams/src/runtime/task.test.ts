@@ -7,6 +7,8 @@ import { json, nullable, utf8 } from '../core/serde.ts'
 import { decodeWatermark } from '../core/watermark.ts'
 import { StreamsBuilder } from '../dsl/streams-builder.ts'
 import { MemoryStore } from '../state/memory-store.ts'
+import type { ByteStore } from '../state/store.ts'
+import { windowRowKey } from '../state/window-key.ts'
 import { DriverLog } from '../testing/driver-log.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 import { TopologyDriver } from '../testing/topology-driver.ts'
@@ -368,4 +370,40 @@ describe('what comes in', () => {
       'its timestamp must be a whole number of milliseconds, not NaN',
     )
   })
+})
+
+test('no record of a new window waits for rows: how new those in the store are is known before the first one comes', async () => {
+  const windowed = new StreamsBuilder()
+  windowed
+    .stream('in', texts)
+    .groupByKey()
+    .windowedBy(tumblingWindows({ sizeMs: 10, graceMs: 0 }))
+    .aggregate(count(), { store: 'counts', retentionMs: 10 })
+  const topology = windowed.build()
+  const spec = topology.subtopologies[0]?.stores[0]
+  if (spec === undefined) throw new Error('the topology has no store')
+  const kept = new MemoryStore()
+  const asked: string[] = []
+  // As on a disk: without `peek`, rows have to be loaded.
+  const rows: ByteStore = {
+    multiGet: (keys) => kept.multiGet(keys),
+    range: (from, to, limit) => kept.range(from, to, limit),
+    lastKey: () => {
+      asked.push('last key')
+      return kept.lastKey()
+    },
+    changelogOffset: () => kept.changelogOffset(),
+    write: (changes, offset) => kept.write(changes, offset),
+    wipe: () => kept.wipe(),
+    close: () => kept.close(),
+  }
+  const store = openTaskStore(spec, rows, { changelogOffset: 0 })
+  const task = taskOf(topology, { stores: new Map([['counts', store]]) })
+  await task.init(new Map())
+  expect(asked).toEqual(['last key'])
+  expect(store.has(windowRowKey(Buffer.from('k'), 20))).toBe(true)
+  feed(task, logOf([{ topic: 'in', value: 'x', timestamp: 25 }]), 'in')
+  await task.process(1)
+  expect(asked).toEqual(['last key'])
+  expect(store.stats).toMatchObject({ reads: 1, loads: 0 })
 })

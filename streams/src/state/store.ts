@@ -97,6 +97,7 @@ export interface TaskStore {
   has(key: Buffer): boolean
   /** Asks for a row; `load` fetches all that were asked for. Here as in `put` the bytes are copied: the caller may use the buffers again. */
   want(key: Buffer): void
+  /** Called once before the first row is asked for, too: a window store learns how new its rows are, and need not look for newer ones. */
   load(): Promise<void>
   /** The row, or null. Throws `INVALID_STATE` when it was not loaded: a bug of the processor. */
   get(key: Buffer): Buffer | null

@@ -323,6 +323,16 @@ describe('a task store', () => {
       return keys.map((each) => store.get(each)?.toString() ?? null)
     }
 
+    it('knows how new its rows are before one is asked for, once it was told to load', async () => {
+      const rows = new LoadedStore()
+      await rows.write([{ key: row('a', 20), value: key('1') }], 1)
+      const store = taskStore(rows, { windowed: true, changelogOffset: 1 })
+      expect(store.has(row('a', 30))).toBe(false)
+      await store.load()
+      expect([store.has(row('a', 30)), store.has(row('a', 20))]).toEqual([true, false])
+      expect(rows.loads).toEqual([])
+    })
+
     it('reads no row of a window that is newer than all that was stored', async () => {
       const rows = new LoadedStore()
       await rows.write([{ key: row('a', 20), value: key('1') }], 1)

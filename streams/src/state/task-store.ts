@@ -137,8 +137,8 @@ export class CachedTaskStore implements TaskStore {
   }
 
   async load(): Promise<void> {
-    if (this.#wanted.size === 0) return
     if (this.#windowed && this.#knownAfterMs === Number.POSITIVE_INFINITY) await this.#lookUpNewest()
+    if (this.#wanted.size === 0) return
     const list = this.#wanted
     this.#wanted = new RowList()
     const keys: Buffer[] = []
