@@ -17,6 +17,11 @@ describe('parseBenchCommand', () => {
     expect(parse('streams', '--side', 'ours')?.sides).toEqual(['ours'])
   })
 
+  it('takes a number of leads', () => {
+    expect(parse('streams', '--leads', '300000')?.leads).toBe(300_000)
+    expect(parse('streams')?.leads).toBeUndefined()
+  })
+
   it('gives help when asked and when nothing was said', () => {
     expect(parse()).toBeUndefined()
     expect(parse('streams', '-h')).toBeUndefined()
@@ -26,6 +31,7 @@ describe('parseBenchCommand', () => {
     [['gateways'], /no bench "gateways"[\s\S]*one of: streams, sinks/],
     [['streams', 'sinks'], /One bench at a time/],
     [['streams', '--runs', '0'], /whole number from 1 to 20, not "0"/],
+    [['streams', '--leads', 'many'], /whole number from 1 to 10000000, not "many"/],
     [['streams', '--side', 'theirs'], /one of ours, peer/],
     [['streams', '--slow'], /--slow/],
   ])('refuses %s', (args, message) => {

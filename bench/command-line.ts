@@ -18,6 +18,8 @@ export interface BenchCommand {
   readonly broker: string | undefined
   /** Leave the input topics for the next run, and a broker of our own running until Ctrl-C. */
   readonly keep: boolean
+  /** Leads of one run in bulk; the bench's own number when undefined. */
+  readonly leads: number | undefined
   /** Where the figures go as JSON. */
   readonly jsonFile: string | undefined
   /** Where our processes leave CPU profiles. */
@@ -25,6 +27,7 @@ export interface BenchCommand {
 }
 
 const runsMax = 20
+const leadsMax = 10_000_000
 
 const options = {
   quick: { type: 'boolean', default: false },
@@ -33,6 +36,7 @@ const options = {
   side: { type: 'string' },
   broker: { type: 'string' },
   keep: { type: 'boolean', default: false },
+  leads: { type: 'string' },
   json: { type: 'string' },
   profile: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
@@ -49,11 +53,12 @@ export function parseBenchCommand(args: readonly string[], names: readonly strin
   return {
     name,
     quick: values.quick,
-    runs: runsOf(values.runs) ?? (values.quick ? 1 : 2),
+    runs: countOf('--runs', values.runs, runsMax) ?? (values.quick ? 1 : 2),
     only: values.only.flatMap((text) => text.split(',')),
     sides: sidesOf(values.side),
     broker: values.broker,
     keep: values.keep,
+    leads: countOf('--leads', values.leads, leadsMax),
     jsonFile: values.json,
     profileFolder: values.profile,
   }
@@ -75,6 +80,7 @@ export function benchUsage(names: readonly string[]): string {
       --runs N                       how often each side runs, in turns (default 2, with --quick 1)
       --only JOB[,JOB…]              only these jobs of the bench
       --side ours|peer               only one side: nothing is compared then
+      --leads N                      leads: so many of them in bulk, in place of a million or, with --quick, 50,000
       --json FILE                    also write the figures as JSON
       --broker HOST:PORT             use a Kafka that runs already, in place of one started for this
       --keep                         leave the input topics, and our Kafka until Ctrl-C, for more runs with --broker
@@ -89,11 +95,11 @@ function parsed(args: readonly string[], names: readonly string[]) {
   }
 }
 
-function runsOf(text: string | undefined): number | undefined {
+function countOf(option: string, text: string | undefined, most: number): number | undefined {
   if (text === undefined) return undefined
-  const runs = Number(text)
-  if (Number.isInteger(runs) && runs >= 1 && runs <= runsMax) return runs
-  throw new BenchError(`--runs must be a whole number from 1 to ${runsMax}, not "${text}"`)
+  const count = Number(text)
+  if (Number.isInteger(count) && count >= 1 && count <= most) return count
+  throw new BenchError(`${option} must be a whole number from 1 to ${most}, not "${text}"`)
 }
 
 function sidesOf(text: string | undefined): readonly Side[] {

@@ -294,7 +294,9 @@ function requireEqual(before: Tables, after: Tables, leads: number): void {
 }
 
 function amountsOf({ context }: Workbench): Amounts {
-  return context.command.quick ? amounts.quick : amounts.full
+  const { quick, leads } = context.command
+  const chosen = quick ? amounts.quick : amounts.full
+  return leads === undefined ? chosen : { ...chosen, leads }
 }
 
 /** A part of addresses: that of a host, so that it differs from run to run. */
