@@ -1,4 +1,4 @@
-import { contentHashBytes, findHashBytes } from './lead-hashes.ts'
+import { contentHashBytes, findHashBytes, type LeadDigests } from './lead-hashes.ts'
 import type { PersonalFields } from './plain-lead.ts'
 
 /*
@@ -38,19 +38,18 @@ const personalNames = [
   'country',
 ] as const satisfies readonly (keyof PersonalFields)[]
 
-/** The contents of a lead as bytes. */
-export function encodeContents(index: LeadIndex, lead: PersonalFields): Buffer {
-  const attributes = index.attributes === '{}' ? '' : index.attributes
+/** The contents of a lead as bytes. `attributes` are a JSON object's text. */
+export function encodeContents(digests: LeadDigests, lead: PersonalFields & Pick<LeadIndex, 'attributes'>): Buffer {
+  const attributes = lead.attributes === '{}' ? '' : lead.attributes
   const personal = JSON.stringify(personalNames.map((name) => lead[name]))
   const attributeBytes = Buffer.byteLength(attributes)
   const bytes = Buffer.allocUnsafe(attributesAt + attributeBytes + Buffer.byteLength(personal))
-  bytes.fill(0, 0, attributesAt)
-  index.emailHash.copy(bytes)
-  index.phoneHash?.copy(bytes, phoneAt)
-  index.contentHash.copy(bytes, contentAt)
+  bytes.write(digests.email, 0, findHashBytes, 'latin1')
+  if (digests.phone === '') bytes.fill(0, phoneAt, contentAt)
+  else bytes.write(digests.phone, phoneAt, findHashBytes, 'latin1')
+  bytes.write(digests.content, contentAt, contentHashBytes, 'latin1')
   bytes.writeUInt32BE(attributeBytes, lengthAt)
-  bytes.write(attributes, attributesAt)
-  bytes.write(personal, attributesAt + attributeBytes)
+  bytes.write(attributes + personal, attributesAt)
   return bytes
 }
 

@@ -52,10 +52,18 @@ export class LeadKey {
   }
 
   /** HMAC-SHA-256 of a text. `kind` keeps hashes for different ends apart. */
-  hash(kind: 'email' | 'phone' | 'content', text: string): Buffer {
+  hash(kind: HashKind, text: string): Buffer {
+    return Buffer.from(this.digest(kind, text), 'latin1')
+  }
+
+  /** The same as 32 characters, one for each byte: to be written into a buffer that is there already. */
+  digest(kind: HashKind, text: string): string {
     return this.#hashing.digest(`${kind}\n${text}`)
   }
 }
+
+/** What a hash is for. */
+type HashKind = 'email' | 'phone' | 'content'
 
 /** Reads the master key: 32 bytes in base64. Throws an error with the sentence of `leadKeyFault`. */
 export function readLeadKey(text: string): LeadKey {
@@ -109,10 +117,10 @@ class Hmac {
     }
   }
 
-  digest(text: string): Buffer {
+  digest(text: string): string {
     const outer = this.#outer
     outer.write(hash('sha256', this.#innerOf(text), 'binary'), blockBytes, 'binary')
-    return Buffer.from(hash('sha256', outer, 'binary'), 'binary')
+    return hash('sha256', outer, 'binary')
   }
 
   #innerOf(text: string): Buffer {

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
 import type { Lead } from '@millrace/schemas'
 import { decodeIndex, decodePerson, encodeContents, type LeadIndex } from './lead-contents.ts'
-import { contentHash, emailHash, phoneHash } from './lead-hashes.ts'
+import { leadDigests } from './lead-hashes.ts'
 import type { LeadKey } from './lead-key.ts'
 import type { PersonalFields, PlainLead } from './plain-lead.ts'
 
@@ -30,13 +30,7 @@ const nonce = Buffer.alloc(12)
 
 /** The record of a lead with everything personal sealed (AES-256-GCM). The key is overwritten: it is for this lead alone. */
 export function sealLead(lead: PlainLead, leadKey: LeadKey, { tree, leaf, key }: SealingKey): Lead {
-  const index: LeadIndex = {
-    emailHash: emailHash(leadKey, lead.email),
-    phoneHash: lead.phone === null ? undefined : phoneHash(leadKey, lead.phone),
-    contentHash: contentHash(leadKey, lead.content_hash),
-    attributes: lead.attributes,
-  }
-  const contents = encodeContents(index, lead)
+  const contents = encodeContents(leadDigests(leadKey, lead), lead)
   const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonce)
   key.fill(0)
   cipher.setAAD(boundTo(lead.lead_id, { tree, leaf }))

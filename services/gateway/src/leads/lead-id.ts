@@ -22,13 +22,22 @@ export function leadId({ principal, key, index }: IdempotentPlace): string {
 }
 
 /**
- * An id for a lead without a key: a UUIDv7 (RFC 9562), which begins with the time and is random else. MySQL keeps leads in the order of their ids: new ones lie together at
+ * Ids for leads without a key: UUIDs version 7 (RFC 9562), which begin with the time and are random else. MySQL keeps leads in the order of their ids: new ones lie together at
  * the end of the table so, and not each on a page of its own somewhere in it.
  */
-export function newLeadId(nowMs: number): string {
-  const time = nowMs.toString(16).padStart(12, '0')
-  // Of a random UUID, which Node makes in advance, the time takes the place of the first bits: 74 random ones stay.
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
+export class NewLeadIds {
+  readonly #time: string
+
+  /** `nowMs` is when the leads were received: of a request, once for all of them. */
+  constructor(nowMs: number) {
+    const time = nowMs.toString(16).padStart(12, '0')
+    this.#time = `${time.slice(0, 8)}-${time.slice(8)}-7`
+  }
+
+  /** A new id, of which 74 bits are random: those of a random UUID, which Node makes in advance, behind its first 52. */
+  next(): string {
+    return this.#time + randomUUID().slice(15)
+  }
 }
 
 function uuidV5(name: string): string {

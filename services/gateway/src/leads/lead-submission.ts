@@ -5,7 +5,7 @@ import { invalidBody } from '../http/validation.ts'
 import type { Durability, TopicWriter } from '../kafka/ports.ts'
 import type { BulkLead } from './bulk-body.ts'
 import { isIdempotencyKey, keyRule } from './idempotency-key.ts'
-import { leadId, newLeadId } from './lead-id.ts'
+import { leadId, NewLeadIds } from './lead-id.ts'
 import type { LeadOutcomes } from './lead-outcomes.ts'
 import type { LeadReader } from './lead-reader.ts'
 import type { LeadSealer } from './lead-sealer.ts'
@@ -59,7 +59,11 @@ export function createLeadDesk(deps: {
     const faults = reader.faults(value, { root: '', nowMs: submission.receivedAtMs })
     if (faults.length > 0) throw invalidBody(faults)
     const { key, submittedBy: principal, receivedAtMs } = submission
-    return toLead(value, submission, key === undefined ? newLeadId(receivedAtMs) : leadId({ principal, key }))
+    return toLead(
+      value,
+      submission,
+      key === undefined ? new NewLeadIds(receivedAtMs).next() : leadId({ principal, key }),
+    )
   }
 
   function toLead(value: unknown, { submittedBy, requestId, receivedAtMs }: Submission, id: string): Lead {
@@ -92,6 +96,7 @@ export function createLeadDesk(deps: {
   async function acceptAll(bulk: Iterable<BulkLead>, submission: Submission): Promise<Taken<readonly BulkItem[]>> {
     const items: BulkItem[] = []
     const batch = leads.begin()
+    const newIds = new NewLeadIds(submission.receivedAtMs)
     let place = 0
     for (const sent of bulk) {
       if (place++ % leadsPerTurn === leadsPerTurn - 1) await nextTurn()
@@ -102,7 +107,7 @@ export function createLeadDesk(deps: {
         items.push({ index, status: 'rejected', errors: [...sent.faults, ...keyFaults, ...own] })
         continue
       }
-      const lead = toLead(value, submission, idInBulk(submission, key, index))
+      const lead = toLead(value, submission, idInBulk(submission, key, index) ?? newIds.next())
       batch.add(lead)
       items.push({ index, status: 'accepted', lead_id: lead.lead_id })
     }
@@ -132,14 +137,14 @@ function pending(lead_id: string): GatewayError {
   return new GatewayError('OUTCOME_PENDING', detail, { extensions: { lead_id } })
 }
 
-/** A key of its own stands for the lead wherever it is sent; the request's key for its place in this request. */
+/** A key of its own stands for the lead wherever it is sent; the request's key for its place in this request. Undefined without either. */
 function idInBulk(
-  { submittedBy: principal, receivedAtMs, key: ofRequest }: Submission,
+  { submittedBy: principal, key: ofRequest }: Submission,
   key: string | undefined,
   index: number,
-): string {
+): string | undefined {
   if (key !== undefined) return leadId({ principal, key })
-  return ofRequest === undefined ? newLeadId(receivedAtMs) : leadId({ principal, key: ofRequest, index })
+  return ofRequest === undefined ? undefined : leadId({ principal, key: ofRequest, index })
 }
 
 /** A lead of a bulk request without the key that it may carry. */

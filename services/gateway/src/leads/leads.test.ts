@@ -1,7 +1,7 @@
 import type { LeadOutcome } from '@millrace/schemas'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { leadId, newLeadId } from './lead-id.ts'
+import { leadId, NewLeadIds } from './lead-id.ts'
 import { LeadOutcomes } from './lead-outcomes.ts'
 import { createLeadReader } from './lead-reader.ts'
 
@@ -105,10 +105,11 @@ describe('the id of a lead', () => {
   })
 
   it('is new without a key, and begins with the time', () => {
-    const ids = Array.from({ length: 1_000 }, () => newLeadId(0x0190_c5a4_5c1e))
+    const newIds = new NewLeadIds(0x0190_c5a4_5c1e)
+    const ids = Array.from({ length: 1_000 }, () => newIds.next())
     expect(new Set(ids).size).toBe(1_000)
     for (const id of ids) expect(id).toMatch(/^0190c5a4-5c1e-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-    expect(newLeadId(1)).toMatch(/^00000000-0001-7/)
+    expect(new NewLeadIds(1).next()).toMatch(/^00000000-0001-7/)
   })
 })
 
