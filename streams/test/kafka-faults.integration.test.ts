@@ -7,7 +7,7 @@ import { apiKeys, type Fate, FaultProxy } from './fault-proxy.ts'
 import { kafkaBrokers } from './kafka-brokers.ts'
 
 /** The longest that recovery may take. */
-const patienceMs = 20_000
+const patienceMs = 40_000
 
 describe('the Kafka adapter, when connections are lost', () => {
   let proxy: FaultProxy

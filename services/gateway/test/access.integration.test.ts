@@ -13,7 +13,7 @@ import { openServers, type RealServers } from './servers.ts'
 const password = 'correct horse battery'
 const passwordHash = await hashPassword(password)
 /** Sessions and keys are read again every 2 s; the rest is for a busy machine. */
-const soon = { timeout: 10_000, interval: 100 }
+const soon = { timeout: 30_000, interval: 100 }
 let servers: RealServers
 let here: RunningGateway
 let there: RunningGateway

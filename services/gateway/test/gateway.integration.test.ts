@@ -121,7 +121,7 @@ describe('events', () => {
     expect([ndjson.status, ndjson.json.accepted]).toEqual([202, 500])
 
     const ours = () => inKafka.records.filter(({ value }) => value.event_id.startsWith(run))
-    await expect.poll(() => ours().length, { timeout: 10_000 }).toBe(1_000)
+    await expect.poll(() => ours().length, { timeout: 30_000 }).toBe(1_000)
     const byId = new Map(ours().map((record) => [record.value.event_id, record]))
     expect(byId.size).toBe(1_000)
     for (const event of events) {
@@ -214,7 +214,7 @@ describe('statistics', () => {
   it('show the last state of every window within a moment', async () => {
     await servers.produce('stats', 'event-stats', [stats(0), stats(1), stats(0, { count: 9, final: true })])
     const counts = async () => (await get('&from=0')).json.windows.map((window: EventStats) => window.count)
-    await expect.poll(counts, { timeout: 15_000 }).toEqual([9, 4])
+    await expect.poll(counts, { timeout: 30_000 }).toEqual([9, 4])
     expect((await get('&from=0')).json).toMatchObject({
       source: 'memory',
       truncated: false,
@@ -280,7 +280,7 @@ describe('statistics', () => {
     })()
     return {
       text: () => text,
-      until: (wanted: string) => expect.poll(() => text, { timeout: 10_000 }).toContain(wanted),
+      until: (wanted: string) => expect.poll(() => text, { timeout: 30_000 }).toContain(wanted),
       ended,
       close: () => abort.abort(),
     }
@@ -379,7 +379,7 @@ describe('leads', () => {
     expect([answer.status, answer.json.accepted, answer.json.rejected]).toEqual([207, 200, 1])
     const ids: string[] = answer.json.results.slice(0, 200).map((item: { lead_id: string }) => item.lead_id)
     const inKafka = () => new Set(submitted.records.map(({ value }) => value.lead_id))
-    await expect.poll(() => ids.every((id) => inKafka().has(id)), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => ids.every((id) => inKafka().has(id)), { timeout: 30_000 }).toBe(true)
     await submitted.follower.close()
   })
 })
@@ -394,7 +394,7 @@ describe('the log of the API', () => {
     ]
     const ids = answers.map((answer) => answer.headers.get('x-request-id'))
     const entries = () => ids.map((id) => logs.records.find(({ value }) => value.request_id === id)?.value)
-    await expect.poll(() => entries().every((entry) => entry !== undefined), { timeout: 15_000 }).toBe(true)
+    await expect.poll(() => entries().every((entry) => entry !== undefined), { timeout: 30_000 }).toBe(true)
     expect(entries()).toMatchObject([
       { route: '/api/v1/user/profile', status: 200, role: 'analyst', error_code: null },
       { route: '/api/v1/leads', status: 403, error_code: 'FORBIDDEN' },
@@ -449,7 +449,8 @@ describe('starting', () => {
       MILLRACE_HTTP_PORT: 'x',
       MILLRACE_REGISTRY_URL: 'ftp://x',
     })
-    await expect.poll(() => wrong.process.exitCode, { timeout: 30_000 }).toBe(78)
+    await wrong.closed
+    expect(wrong.process.exitCode).toBe(78)
     for (const name of ['MILLRACE_JWT_SECRET', 'MILLRACE_HTTP_PORT', 'MILLRACE_REGISTRY_URL'])
       expect(wrong.log()).toContain(name)
   })

@@ -31,6 +31,8 @@ export interface OwnProcessOptions {
 }
 
 const betweenQuestionsMs = 100
+/** Of what it has said, for errors. */
+const saidCharsMax = 4_000
 
 /** Prepares a server; it does not run yet. It ends with this process at the latest. */
 export function ownProcess(options: OwnProcessOptions): OwnProcess {
@@ -46,11 +48,19 @@ export function ownProcess(options: OwnProcessOptions): OwnProcess {
   process.once('exit', killAtExit)
   return {
     async start() {
-      child = spawn(command, args, { stdio: 'ignore', ...(env === undefined ? {} : { env }) })
+      const started = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(env === undefined ? {} : { env }) })
+      child = started
+      let said = ''
+      for (const stream of [started.stdout, started.stderr])
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          said = (said + text).slice(-saidCharsMax)
+        })
       const deadlineMs = Date.now() + readyWithinMs
       while (!(await isReady())) {
-        if (Date.now() > deadlineMs || child.exitCode !== null)
-          throw new Error(`the ${name} of this test does not start`)
+        if (Date.now() > deadlineMs || started.exitCode !== null)
+          throw new Error(
+            `the ${name} of this test does not start (exit code ${started.exitCode}); it said last:\n${said}`,
+          )
         await delay(betweenQuestionsMs)
       }
     },

@@ -16,6 +16,9 @@ const soon = { timeout: 30_000, interval: 50 }
 /** Enough for any machine: these tests are not about how fast it is. */
 const patient: ValkeyPatience = { answerMs: 30_000, connectMs: 30_000, silenceMs: 60_000 }
 
+/** Who is refused tries again until this is over: enough for a busy machine to be refused once. */
+const refused: ValkeyPatience = { ...patient, connectMs: 5_000 }
+
 let valkey: OwnValkey
 const closers: (() => Promise<unknown>)[] = []
 
@@ -104,7 +107,7 @@ describe('gateways that count together', () => {
   })
 
   it('say why, when the password is wrong', async () => {
-    const gateway = await openGateway({ password: 'another one', patience: { ...patient, connectMs: 2_000 } })
+    const gateway = await openGateway({ password: 'another one', patience: refused })
     expect(await gateway.get('10.2.0.8')).toMatchObject({ status: 404, left: '4' })
     expect(gateway.lines.join()).toContain('WRONGPASS')
     expect(gateway.lines.join()).not.toContain('another one')
@@ -124,7 +127,7 @@ describe('gateways that count together', () => {
     const url = `rediss://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
     const trusted = getCACertificates('default')
     try {
-      const stranger = await openGateway({ url, patience: { ...patient, connectMs: 2_000 } })
+      const stranger = await openGateway({ url, patience: refused })
       await stranger.get('10.2.0.9')
       expect(stranger.counter.isShared).toBe(false)
       expect(stranger.lines.join()).toContain('DEPTH_ZERO_SELF_SIGNED_CERT')

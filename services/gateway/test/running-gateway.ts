@@ -9,6 +9,8 @@ export interface RunningGateway {
   readonly process: ChildProcess
   /** Everything it has logged. */
   log(): string
+  /** Resolves when it has ended and everything it has logged is here. */
+  readonly closed: Promise<unknown>
   /** SIGTERM; resolves with the exit code, which is 1 when closing took longer than a service may. */
   stop(): Promise<number | null>
 }
@@ -24,8 +26,10 @@ export async function startGateway(change: Readonly<Record<string, string>> = {}
   const deadline = Date.now() + 120_000
   while (!(await isReady(url))) {
     if (Date.now() > deadline || gateway.process.exitCode !== null) {
+      const { exitCode } = gateway.process
       gateway.process.kill('SIGKILL')
-      throw new Error(`the gateway is not ready; its log:\n${gateway.log()}`)
+      await gateway.closed
+      throw new Error(`the gateway is not ready (exit code ${exitCode}); its log:\n${gateway.log()}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -39,6 +43,8 @@ export function launchGateway(change: Readonly<Record<string, string>>): Omit<Ru
     env: { ...process.env, MILLRACE_LOG_LEVEL: 'info', ...change },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  // Not `exit`, which may come before the last that it has said.
+  const closed = once(child, 'close')
   // A test that fails before it stops the gateway must not leave it behind.
   process.once('exit', () => child.kill('SIGKILL'))
   const lines: string[] = []
@@ -46,10 +52,10 @@ export function launchGateway(change: Readonly<Record<string, string>>): Omit<Ru
   return {
     process: child,
     log: () => lines.join(''),
+    closed,
     async stop() {
-      const exited = child.exitCode === null ? once(child, 'exit') : Promise.resolve()
       child.kill('SIGTERM')
-      await exited
+      await closed
       return child.exitCode
     },
   }
@@ -73,7 +79,7 @@ export async function seedAccounts(
       output += text
     })
   }
-  await once(child, 'exit')
+  await once(child, 'close')
   return { code: child.exitCode ?? -1, output }
 }
 

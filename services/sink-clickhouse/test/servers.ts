@@ -31,13 +31,13 @@ export function uniqueName(prefix: string): string {
   return `${prefix}-${randomUUID().slice(0, 8)}`
 }
 
-/** Asks again and again until `probe` gives something; throws with `what` after 30 s. */
+/** Asks again and again until `probe` gives something; throws with `what` after 60 s. */
 export async function eventually<T>(what: string, probe: () => Promise<T | undefined> | T | undefined): Promise<T> {
   const startedMs = performance.now()
   for (;;) {
     const found = await probe()
     if (found !== undefined && found !== false) return found
-    if (performance.now() - startedMs > 30_000) throw new Error(`waited in vain for ${what}`)
+    if (performance.now() - startedMs > 60_000) throw new Error(`waited in vain for ${what}`)
     await delay(50)
   }
 }

@@ -16,7 +16,7 @@ import type { OutgoingRecord, RecordHeader } from '../../core/record.ts'
 import { RecordCursor } from '../../core/record-cursor.ts'
 
 /** The longest that anything in this suite may take to become visible. */
-const patienceMs = 15_000
+const patienceMs = 30_000
 
 /** What a broker under test brings. */
 export interface BrokerUnderTest {
