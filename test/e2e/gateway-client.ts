@@ -27,7 +27,17 @@ export function required(name: string): string {
   return value
 }
 
-/** Speaks to the running gateway as one of the development accounts. */
+type Sent = readonly [
+  method: string,
+  path: string,
+  body?: string | Uint8Array<ArrayBuffer>,
+  headers?: Record<string, string>,
+]
+
+/** How long a gateway that has too much to do is asked again. */
+const overloadedMsMax = 30_000
+
+/** Speaks to the running gateway as one of the development accounts; sends again what a busy one sends away (`503`, `OVERLOADED`), as it asks for. */
 export class GatewayClient {
   readonly #url = required('MILLRACE_GATEWAY_URL')
   readonly #token: string | undefined
@@ -46,7 +56,7 @@ export class GatewayClient {
 
   static async as(account: Account): Promise<GatewayClient> {
     const answer = await GatewayClient.anonymous().post('/api/v1/login', accounts[account])
-    if (answer.status !== 200) throw new Error(`Login as ${account} gave ${answer.status}`)
+    if (answer.status !== 200) throw new Error(`Login as ${account} gave ${answer.status}: ${answer.text}`)
     return new GatewayClient(answer.body.token)
   }
 
@@ -70,12 +80,18 @@ export class GatewayClient {
     return this.#request('POST', path, body, headers)
   }
 
-  async #request(
-    method: string,
-    path: string,
-    body?: string | Uint8Array<ArrayBuffer>,
-    headers: Record<string, string> = {},
-  ): Promise<Answer> {
+  async #request(...sent: Sent): Promise<Answer> {
+    const deadlineMs = Date.now() + overloadedMsMax
+    for (;;) {
+      const answer = await this.#send(...sent)
+      // Whoever is sent away so has left nothing behind.
+      const isSentAway = answer.status === 503 && answer.body.code === 'OVERLOADED'
+      if (!isSentAway || Date.now() > deadlineMs) return answer
+      await sleep(1_000 * Number(answer.headers.get('retry-after') ?? 1))
+    }
+  }
+
+  async #send(...[method, path, body, headers = {}]: Sent): Promise<Answer> {
     const authorization: Record<string, string> =
       this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
     const init: RequestInit = { method, headers: { ...authorization, ...headers } }
@@ -87,7 +103,7 @@ export class GatewayClient {
   }
 }
 
-/** Asks again until nothing is wrong, neither with the asking (a busy gateway sends some away) nor for `check`; fails with the last word when `withinMs` is over. */
+/** Asks again until nothing is wrong, neither with the asking nor for `check`; fails with the last word when `withinMs` is over. */
 export async function eventually<T>(withinMs: number, look: () => Promise<T>, check: (found: T) => void): Promise<T> {
   const deadline = Date.now() + withinMs
   for (;;) {

@@ -35,11 +35,17 @@ export async function buildJvmProject(folder: string): Promise<string> {
     })
   } catch (cause) {
     throw new Error(
-      'jvm-changelog was not built: this test needs Maven and a JDK from 17 on (`apt-get install maven openjdk-17-jdk-headless`, `brew install maven`), and Maven Central the first time',
+      `jvm-changelog was not built: this test needs Maven and a JDK from 17 on (\`apt-get install maven openjdk-17-jdk-headless\`, \`brew install maven\`), and Maven Central the first time. It said: ${saidBy(cause)}`,
       { cause },
     )
   }
   return `${join(folder, 'classes')}:${readFileSync(classPathFile, 'utf8').trim()}`
+}
+
+/** The end of what Maven has printed, or why it could not be started. */
+function saidBy(failure: unknown): string {
+  const { stdout, stderr } = { stdout: '', stderr: '', ...Object(failure) }
+  return `${stdout}${stderr}`.trim().slice(-1_000) || String(failure)
 }
 
 /** A row of a store, as one of the programs says it. */
