@@ -60,21 +60,38 @@ describe('a year of history, posted in time order by one client', () => {
     async (interval, sizeMs) => {
       const expected = expectedWindows(sizeMs)
       for (const type of types) {
-        await eventually(
-          exactWithinMs,
-          () => windowsOf(analyst, type, interval),
-          (found) => expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected.get(type) ?? [])),
-        )
+        const windows = expected.get(type) ?? new Map<number, Expected>()
+        // The last month comes last: asking for all of them again and again would take the processor's time.
+        for (const from of [11, 0]) {
+          const startMs = Date.UTC(2023, from)
+          const wanted = [...windows].filter(([windowStart]) => windowStart >= startMs)
+          const events = eventsIn(new Map(wanted))
+          const found = await eventually(
+            exactWithinMs,
+            () => windowsOf(analyst, type, interval, from),
+            (soFar) => expect(eventsIn(soFar)).toBe(events),
+          )
+          expect(Object.fromEntries(found)).toEqual(Object.fromEntries(wanted))
+        }
       }
     },
     exactWithinMs + 60_000,
   )
 })
 
-/** All windows of the year, asked for month by month so that no answer reaches the limit of one request. */
-async function windowsOf(client: GatewayClient, type: string, interval: string): Promise<Map<number, Expected>> {
+function eventsIn(windows: ReadonlyMap<number, Expected>): number {
+  return [...windows.values()].reduce((events, { count }) => events + count, 0)
+}
+
+/** All windows of the year from this month on (0 is January), asked for month by month so that no answer reaches the limit of one request. */
+async function windowsOf(
+  client: GatewayClient,
+  type: string,
+  interval: string,
+  firstMonth: number,
+): Promise<Map<number, Expected>> {
   const found = new Map<number, Expected>()
-  for (let month = 0; month < 12; month++) {
+  for (let month = firstMonth; month < 12; month++) {
     const from = Date.UTC(2023, month, 1)
     const to = Date.UTC(2023, month + 1, 1)
     const { status, body } = await client.get(
