@@ -9,8 +9,9 @@ const patient = { expect: { poll: { timeout: 30_000 } } }
 /** What every project that speaks to servers needs. */
 const withServers = {
   ...patient,
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // For what hangs: a hook starts processes and servers, of which each may take a minute on a machine with twenty processes waiting.
+  testTimeout: 120_000,
+  hookTimeout: 240_000,
   // One file at a time: the files share one set of servers and two cores, and several measure deadlines.
   fileParallelism: false,
 }
@@ -59,7 +60,7 @@ export default defineConfig({
           exclude: ignored,
           // Hundreds of requests each, and a slow machine is no hole.
           testTimeout: 180_000,
-          hookTimeout: 120_000,
+          hookTimeout: 240_000,
         },
       },
     ],
