@@ -180,13 +180,20 @@ describe('streaming statistics', () => {
 
   it('ends when the token ends', async () => {
     const iat = Math.floor(Date.now() / 1_000)
-    const authorization = test.bearer('analyst', { iat, exp: iat + 1 })
-    // Counted before it is opened: the token may end at any moment of this second.
-    const before = test.hub.size
-    const { answer, stream } = await open('', { authorization })
+    const exp = iat + 600
+    // A clock on which the token is about to end: by the true one it is good for as long as this may take.
+    const own = await openTestApp({ nowMs: () => exp * 1_000 - 200 })
+    const answer = await own.app.inject({
+      url: '/stats/stream',
+      headers: { authorization: own.bearer('analyst', { iat, exp }) },
+      payloadAsStream: true,
+    })
     expect(answer.statusCode).toBe(200)
-    await new Promise((resolve) => stream.once('end', resolve))
-    await expect.poll(() => test.hub.size).toBe(before)
+    const ended = new Promise((resolve) => answer.stream().once('end', resolve))
+    answer.stream().resume()
+    await ended
+    await expect.poll(() => own.hub.size).toBe(0)
+    await own.close()
   })
 
   it('forgets a client that goes away', async () => {
