@@ -24,19 +24,20 @@ afterAll(async () => {
   await rm(stateDir, { recursive: true, force: true })
 })
 
-/** Starts one more processor beside the stack's own: it takes over half of the partitions. Resolves when it is ready. */
+/** Starts one more processor beside the stack's own, as `second`: it takes over half of the partitions. Resolves when it is ready. */
 async function startProcessor(): Promise<ChildProcess> {
   const port = await freePort()
   const env = { ...process.env, MILLRACE_STATE_DIR: stateDir, MILLRACE_HEALTH_PORT: String(port) }
   const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  second = child
   await eventually(
     60_000,
     () =>
       fetch(`http://127.0.0.1:${port}/readyz`).then(
-        (response) => response.status,
-        () => 0,
+        async (response) => `${response.status} ${await response.text()}`,
+        (error: unknown) => `${error}, exit code ${child.exitCode}`,
       ),
-    (status) => expect(status).toBe(200),
+    (answer) => expect(answer).toMatch(/^200 /),
   )
   return child
 }
@@ -73,19 +74,22 @@ it('SIGKILL of a processor while events flow, and its restart, leave the counts 
           metadata: { value: i % 50 },
         }
       })
-      expect((await producer.post('/events', events)).status).toBe(202)
+      const answer = await producer.post('/events', events)
+      expect(answer.status, answer.text).toBe(202)
     }
   }
 
-  second = await startProcessor()
+  const killed = await startProcessor()
   await post(20)
-  const flowing = post(40)
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  second.kill('SIGKILL')
-  await once(second, 'exit')
-  await flowing
+  const kill = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const gone = once(killed, 'exit')
+    killed.kill('SIGKILL')
+    await gone
+  }
+  await Promise.all([post(40), kill()])
   await post(10)
-  second = await startProcessor()
+  await startProcessor()
   await post(20)
 
   for (const type of types) {
