@@ -19,6 +19,6 @@ export const openFilesMax = 512
 export const operandsMax = 65_536
 /** Longer ones are rare, and not kept. */
 export const operandBytesMax = 128
-/** Native batches that are kept for the next write, per store: one for each task that commits at a time, of 64 bytes for each row. */
+/** Native batches that are kept for the next write, per store: one for each thread that commits or task that is restored at a time, of 64 bytes for each row. */
 export const idleBatchesMax = 4
 export const idleBatchRowsMax = 16_384
