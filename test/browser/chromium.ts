@@ -21,9 +21,12 @@ const flags = [
   '--disable-sync',
 ]
 
+/** Cold, on a machine with twenty processes waiting. */
+const startMsMax = 100_000
+
 /** Starts the system's Chromium without a window. Throws with the way to install one when there is none. */
 export function launchChromium(env: NodeJS.ProcessEnv): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath(env), args: flags })
+  return chromium.launch({ executablePath: chromiumPath(env), args: flags, timeout: startMsMax })
 }
 
 /** Where Chromium is: MILLRACE_CHROMIUM, or the first of the usual places that has one. */
