@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { BenchError } from '../bench-error.ts'
 import type { Side } from '../command-line.ts'
+import { deployedHeap } from '../deployed-heap.ts'
 import { MeasuredProcess } from '../measured-process.ts'
 import type { GatewayServers } from './servers.ts'
 
@@ -127,12 +128,11 @@ function start(
     pathToFileURL(join(root, server)).href,
     ...(of.profileFile === undefined ? [] : [of.profileFile]),
   ]
-  // Both sides have the heap that `npm start` gives to the gateway.
-  const flags = ['--max-old-space-size=384', '--max-semi-space-size=4']
   return new MeasuredProcess({
     title: server,
     command: process.execPath,
-    args: [...flags, ...args],
+    // The naive server has the heap of the gateway.
+    args: [...deployedHeap(server), ...args],
     environment: of.environment,
   })
 }

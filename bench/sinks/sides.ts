@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { deployedHeap } from '../deployed-heap.ts'
 import { MeasuredProcess } from '../measured-process.ts'
 
 /** What a way stores. */
@@ -89,8 +90,7 @@ export function startSink(
     command: process.execPath,
     // The heap that `npm start` gives to a service; the other side holds all that it fetched as objects, and gets more.
     args: [
-      `--max-old-space-size=${way.isOurs ? 384 : 2_048}`,
-      ...(way.isOurs ? ['--max-semi-space-size=4'] : []),
+      ...(way.isOurs ? deployedHeap(way.script) : ['--max-old-space-size=2048']),
       program,
       pathToFileURL(join(root, way.script)).href,
       ...(profileFile === undefined ? [] : [profileFile]),

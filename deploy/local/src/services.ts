@@ -124,6 +124,7 @@ export async function startServices(stack: Stack, options: ServiceOptions, signa
       title: 'leads and API logs to MariaDB',
       port: ports.sinkMysqlHealth,
       variables: { MILLRACE_SINK_MYSQL_INSTANCE_ID: 'local' },
+      heapMb: limits.sinkMysqlHeapMb,
     }),
   ]
   await concurrently(
