@@ -52,9 +52,12 @@ describe('S14 a fresh installation', () => {
 
   it('opens its ports in Docker to this machine only, and has no Grafana with the password of all', () => {
     const compose = readFileSync(new URL('../../docker-compose.yml', import.meta.url), 'utf8')
-    const published = [...compose.matchAll(/^ +- "?(\S+:\d+)"?$/gm)].map(([, port = '']) => port)
+    const lists = [...compose.matchAll(/^ +ports:\n((?: +- .+\n)+)/gm)].map(([, list = '']) => list)
+    // None in another form, which would not be looked at.
+    expect(lists).toHaveLength(compose.match(/\bports:/g)?.length ?? 0)
+    const published = lists.flatMap((list) => list.trimEnd().split('\n'))
     expect(published.length).toBeGreaterThan(3)
-    for (const port of published) expect(port).toMatch(/^127\.0\.0\.1:/)
+    for (const port of published) expect(port).toMatch(/^ +- "?127\.0\.0\.1:\S+:\d+"?$/)
     expect(compose).not.toMatch(/admin:admin|PASSWORD: "?(admin|root|password|)"?$/m)
     expect(compose).not.toMatch(/ALLOW_EMPTY_(ROOT_)?PASSWORD/)
   })
