@@ -4,6 +4,7 @@ import type { GroupMember } from '../src/core/broker.ts'
 import { utf8 } from '../src/core/serde.ts'
 import { memoryStores, StreamsApp, type StreamsAppOptions, StreamsBuilder } from '../src/index.ts'
 import { FakeBroker } from '../src/testing/index.ts'
+import { until } from './until.ts'
 
 /*
  * What an application does while something else takes its time: a rebalance that waits for another member, a transaction of another process that
@@ -69,14 +70,6 @@ function counted(): number {
   const last = new Map<string, number>()
   for (const { key, value } of broker.read('out')) last.set(key?.toString() ?? '', Number(value?.readBigInt64BE()))
   return [...last.values()].reduce((sum, count) => sum + count, 0)
-}
-
-async function until(what: () => boolean, waitMs = 30_000): Promise<void> {
-  const deadlineMs = Date.now() + waitMs
-  while (!what()) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
 }
 
 /** A member whose commit does not end, so that the group's next join waits for it, up to its bound. */

@@ -10,6 +10,7 @@ import {
   StreamsBuilder,
 } from '../src/index.ts'
 import { FakeBroker } from '../src/testing/index.ts'
+import { until } from './until.ts'
 
 /*
  * Members that come and go: what stays is processed on, what moves is restored beside it or was kept warm, and no count is lost or doubled.
@@ -105,14 +106,6 @@ function partitionsOf({ app }: Member): readonly number[] {
 /** Both have one task, and run. */
 function isShared(...members: readonly Member[]): boolean {
   return members.every(({ app }) => app.state === 'running' && app.snapshot().tasks.length === 1)
-}
-
-async function until(what: () => boolean, waitMs = 30_000): Promise<void> {
-  const deadlineMs = Date.now() + waitMs
-  while (!what()) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
 }
 
 /** Stores that take nothing for a partition while their gate is closed. */

@@ -19,6 +19,7 @@ import type { ByteStoreProvider } from '../src/state/store.ts'
 import type { Topology } from '../src/topology/topology.ts'
 import { tumblingWindows } from '../src/windows/time-windows.ts'
 import { kafkaBrokers } from './kafka-brokers.ts'
+import { until } from './until.ts'
 
 const partitions = 2
 const users = Array.from({ length: 20 }, (_, index) => `user-${String(index).padStart(2, '0')}`)
@@ -108,14 +109,6 @@ async function start(options: { failpoint?: (name: FailpointName) => Promise<voi
   await app.start()
   await until(() => app.state === 'running' && app.snapshot().tasks.length === partitions)
   return restarts
-}
-
-async function until(what: () => boolean | Promise<boolean>, waitMs = 30_000): Promise<void> {
-  const deadlineMs = Date.now() + waitMs
-  while (!(await what())) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
 
 const byUser = () => {

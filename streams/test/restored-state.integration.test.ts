@@ -21,6 +21,7 @@ import { openRocksDbStores } from '../src/rocksdb/rocksdb-stores.ts'
 import type { FailpointName } from '../src/runtime/failpoint.ts'
 import { windowStartOfRow } from '../src/state/window-key.ts'
 import { kafkaBrokers } from './kafka-brokers.ts'
+import { until } from './until.ts'
 
 /*
  * The changelogs are the state: whoever loses his directory gets the same rows back, byte by byte. With counts by key, windows that expire, a table
@@ -112,14 +113,6 @@ async function settled({ app }: { readonly app: StreamsApp }): Promise<void> {
     )
   }
   await until(isDone, 60_000)
-}
-
-async function until(what: () => boolean | Promise<boolean>, waitMs: number): Promise<void> {
-  const deadlineMs = Date.now() + waitMs
-  while (!(await what())) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }
 
 /** Visits and users over some seconds of event time; every third user is deleted again. */

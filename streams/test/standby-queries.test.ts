@@ -4,6 +4,7 @@ import { StreamsBuilder } from '../src/dsl/streams-builder.ts'
 import { StreamsApp } from '../src/runtime/streams-app.ts'
 import { memoryStores } from '../src/state/memory-store.ts'
 import { FakeBroker } from '../src/testing/fake-broker.ts'
+import { until } from './until.ts'
 
 const users = ['ann', 'bob', 'cid', 'dan']
 const partitions = 2
@@ -35,14 +36,6 @@ function start(name: string): StreamsApp {
   })
   apps.push(app)
   return app
-}
-
-async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 30_000
-  while (!(await what())) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within 30 s: ${what}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }
 
 async function countOf(app: StreamsApp, user: string, staleOk: boolean): Promise<number | undefined> {

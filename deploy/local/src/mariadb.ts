@@ -127,11 +127,7 @@ export function mariadbServer(options: MariadbOptions): Component {
 
   function installation(folder: string): ProcessSpec {
     if (server.installer === undefined)
-      return command('mariadb-install', server.daemon, [
-        ...base(folder),
-        '--secure-file-priv=NULL',
-        '--initialize-insecure',
-      ])
+      return command('mariadb-install', server.daemon, [...base(folder), '--initialize-insecure'])
     const args = [...base(folder), '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
     return command('mariadb-install', '/bin/sh', [server.installer, ...args])
   }
@@ -141,6 +137,8 @@ export function mariadbServer(options: MariadbOptions): Component {
       '--no-defaults',
       ...(server.base === undefined ? [] : [`--basedir=${server.base}`]),
       `--datadir=${folder}`,
+      // Else a MySQL wants a folder of its package, which only its own account may enter.
+      ...(server.installer === undefined ? ['--secure-file-priv=NULL'] : []),
       ...user,
     ]
   }
@@ -163,15 +161,8 @@ export function mariadbServer(options: MariadbOptions): Component {
       '--table-open-cache=400',
       '--performance-schema=OFF',
     ]
-    // Without --secure-file-priv it wants a folder of its package, which only its own account may enter.
     if (server.installer === undefined)
-      return [
-        ...common,
-        `--innodb-redo-log-capacity=${redoLogMb}M`,
-        '--mysqlx=OFF',
-        '--disable-log-bin',
-        '--secure-file-priv=NULL',
-      ]
+      return [...common, `--innodb-redo-log-capacity=${redoLogMb}M`, '--mysqlx=OFF', '--disable-log-bin']
     // Without --skip-ssl, MariaDB makes itself an RSA key at every start: up to ten seconds, for the loopback address.
     return [
       ...common,

@@ -1,4 +1,5 @@
 import { copyBytes } from '../core/copy-bytes.ts'
+
 /**
  * The keys of a column family, which holds one store of all this process's partitions:
  *

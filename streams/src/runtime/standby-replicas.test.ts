@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { until } from '../../test/until.ts'
 import { count } from '../aggregate/count.ts'
 import type { Admin, GroupMember } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
@@ -142,14 +143,6 @@ async function windowStarts(): Promise<readonly number[]> {
 async function keysOf(store: string, partition: number): Promise<readonly string[]> {
   const rows = await standbys.committedRows(store, partition)?.range(Buffer.alloc(0), Buffer.alloc(40, 255), 1_000)
   return (rows ?? []).map(({ key }) => key.toString())
-}
-
-async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 30_000
-  while (!(await what())) {
-    if (Date.now() > deadlineMs) throw new Error(`not so in time: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
 }
 
 /** Stores of which a write can be made to fail, once. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { until } from '../../test/until.ts'
 import type { TransactionalProducer, TransactionalProducerOptions } from '../core/broker.ts'
 import { StreamsError } from '../core/errors.ts'
 import type { StreamRecord } from '../core/record.ts'
@@ -145,14 +146,6 @@ async function expectStoresMatchChangelog(provider: ByteStoreProvider): Promise<
     const rows = await store.range(Buffer.alloc(0), Buffer.alloc(8, 255), 100)
     expect(rows.map(({ key, value }) => [key.toString(), value.toString()])).toEqual([...expected].sort())
     await store.close()
-  }
-}
-
-async function until(what: () => boolean, waitMs = 30_000): Promise<void> {
-  const deadlineMs = Date.now() + waitMs
-  while (!what()) {
-    if (Date.now() > deadlineMs) throw new Error(`not so within ${waitMs} ms: ${what}`)
-    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
